@@ -1,0 +1,59 @@
+"""tammes: spherical codes with the largest minimal angle, found, polished, measured and compared.
+
+Names are loaded when they are first used: measuring never loads torch, plotting never loads pyplot.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tammes import bounds, constructions, errors, files, geometry, losses, plots, tables
+    from tammes.api import solve
+    from tammes.errors import TammesError
+    from tammes.files import load, save
+    from tammes.result import Result
+    from tammes.spherical_code import SphericalCode
+
+__all__ = [
+    "Result",
+    "SphericalCode",
+    "TammesError",
+    "bounds",
+    "constructions",
+    "errors",
+    "files",
+    "geometry",
+    "load",
+    "losses",
+    "plots",
+    "save",
+    "solve",
+    "tables",
+]
+
+_HOME = {
+    "Result": "result",
+    "SphericalCode": "spherical_code",
+    "TammesError": "errors",
+    "load": "files",
+    "save": "files",
+    "solve": "api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("tammes")
+    if name not in __all__:
+        raise AttributeError(f"module 'tammes' has no attribute {name!r}")
+    if name in _HOME:
+        return getattr(importlib.import_module(f"tammes.{_HOME[name]}"), name)
+    return importlib.import_module(f"tammes.{name}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

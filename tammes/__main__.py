@@ -1,0 +1,5 @@
+"""`python -m tammes`."""
+
+from tammes.cli import main
+
+main()

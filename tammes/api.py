@@ -1,0 +1,210 @@
+"""`solve`: a problem in, a measured `Result` out. The bridge between the two wings."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tammes import geometry
+from tammes.constructions import check_size, closed_form
+from tammes.errors import InvalidParameterError, UnknownNameError
+from tammes.geometry import Floats
+from tammes.result import Result
+from tammes.solvers.run import Budget, ProgressCallback, Status, silent
+from tammes.spherical_code import SphericalCode
+
+if TYPE_CHECKING:
+    from tammes.losses import Loss
+
+__all__ = ["solve"]
+
+DEFAULT_LOSS = "mma"
+
+
+def solve(
+    n: int,
+    d: int,
+    loss: str | Loss | None = None,
+    *,
+    s: float = 2.0,
+    preset: str | None = None,
+    steps: int | None = None,
+    starts: int = 1,
+    seed: int = 0,
+    time_limit: float | None = None,
+    device: str = "auto",
+    dtype: str | None = None,
+    init: ArrayLike | None = None,
+    polish: bool = True,
+    analytic: bool = True,
+    progress: ProgressCallback = silent,
+) -> Result:
+    """A spherical code of n points in R^d with a minimal angle as large as this method reaches.
+
+    Where the optimum is known in closed form (n <= 2d, or d = 2) and neither a loss, nor a preset,
+    nor `init` is named, that is returned. Otherwise the paper's solver minimises the loss, and
+    the best start by measured angle climbs on to a local maximum of the minimal angle itself.
+
+    Args:
+        n: number of points, at least 2.
+        d: dimension, at least 2.
+        loss: a name in `tammes.losses.LOSSES` or a `Loss`; "mma" by default.
+        s: the Riesz exponent, for "riesz-fisher".
+        preset: settings by name; "paper" is the only one, and the default.
+        steps: iterations of the loss's solver at most; the preset's 10,000 by default.
+        starts: independent starts, run as one batch.
+        seed: start k depends on (seed, k) alone.
+        time_limit: seconds for the whole; the best code so far is returned.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        dtype: "float32" (the preset's) or "float64", for the loss's solver; the polish is float64.
+        init: points to start from instead of random ones, shape `(n, d)`, unit rows. Not modified.
+        polish: climb on from the loss's optimum to a local maximum of the minimal angle.
+        analytic: False never returns the closed form.
+        progress: called as the run goes on.
+
+    Returns:
+        The measured code with its provenance. Ctrl-C returns the best code so far, with that status.
+
+    Raises:
+        InvalidParameterError: if a parameter is out of range.
+        InvalidPointsError: if `init` is not a set of n unit points in R^d.
+        UnknownNameError: if no loss or preset has this name.
+        DeviceError: if the device is not there.
+
+    Example:
+        >>> solve(4, 3).code.min_angle_degrees
+        109.47122063449069
+    """
+    n, d = check_size(n, d)
+    for name, value, least in (("starts", starts, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise InvalidParameterError(name, f"an integer of at least {least}", value)
+    budget = Budget(time_limit)
+    form = closed_form(n, d)
+    if form is not None and analytic and loss is None and preset is None and init is None:
+        code = SphericalCode(form.points())
+        settings = {"closed_form": form.name, "reference": form.reference}
+        return Result(code, ("closed form",), Status.CLOSED_FORM, budget.elapsed(), settings)
+    origin, points = _starts(n, d, starts, seed, init)
+    return _search(points, loss, s, preset, steps, dtype, device, polish, budget, progress, origin | {"seed": seed})
+
+
+def _starts(n: int, d: int, starts: int, seed: int, init: ArrayLike | None) -> tuple[dict[str, Any], Floats]:
+    """Where the run starts: the given points, or standard normal rows, shape `(B, n, d)`."""
+    if init is None:
+        rows = [np.random.default_rng([seed, k]).standard_normal((n, d)) for k in range(starts)]
+        return {"start": "standard normal", "starts": starts}, np.stack(rows)
+    if starts != 1:
+        raise InvalidParameterError("starts", "1 where `init` gives the points", starts)
+    points = geometry.as_points(init)
+    if points.shape != (n, d):
+        raise InvalidParameterError("init", f"of shape {(n, d)}", points.shape)
+    return {"start": "given points", "starts": 1, "init_digest": SphericalCode(points).digest}, points[None]
+
+
+def _search(
+    starts: Floats,
+    loss: str | Loss | None,
+    s: float,
+    preset: str | None,
+    steps: int | None,
+    dtype: str | None,
+    device: str,
+    polish: bool,
+    budget: Budget,
+    progress: ProgressCallback,
+    settings: dict[str, Any],
+) -> Result:
+    """Descend, keep the best start, climb."""
+    from tammes import losses  # torch is loaded here, and not before
+    from tammes.solvers import sgd
+
+    if preset is not None and preset not in sgd.PRESETS:
+        raise UnknownNameError("preset", preset, sgd.PRESETS)
+    chosen = losses.get(DEFAULT_LOSS if loss is None else loss, s)
+    changes: dict[str, Any] = {"steps": steps, "dtype": dtype}
+    given = {name: value for name, value in changes.items() if value is not None}
+    solver = dataclasses.replace(sgd.PRESETS[preset or "paper"], **given)
+    where = sgd.resolve_device(device)
+    descent = solver.run(chosen, starts, device=where, budget=budget, progress=progress)
+    best = int(descent.min_angles.argmax())
+    points, status = descent.points[best], descent.statuses[best]
+    settings = {
+        "loss": {"name": chosen.name, **dataclasses.asdict(chosen)},
+        "preset": preset or "paper",
+        **dataclasses.asdict(solver),
+        **settings,
+        "device": str(where),
+    }
+    phases: list[dict[str, Any]] = [
+        {
+            "phase": "sgd",
+            "status": status.code,
+            "steps": descent.steps,
+            "evaluations": descent.evaluations,
+            "best_start": best,
+            "min_angle_degrees": math.degrees(descent.min_angles[best]),
+            "seconds": round(budget.elapsed(), 3),
+        }
+    ]
+    history = _history(descent.history, best)
+    method: tuple[str, ...] = ("sgd",)
+    before = None
+    if polish and status not in (Status.INTERRUPTED, Status.TIME_LIMIT):
+        before = float(descent.min_angles[best])
+        points, status, climbed = _climb(points, budget, progress, history)
+        phases += climbed
+        method += ("ladder", "polish")
+    code = SphericalCode(points)
+    return Result(code, method, status, budget.elapsed(), settings, before, tuple(phases), history)
+
+
+def _climb(
+    points: Floats, budget: Budget, progress: ProgressCallback, history: dict[str, list[float]]
+) -> tuple[Floats, Status, list[dict[str, Any]]]:
+    """From a loss's optimum to a local maximum of the minimal angle: soft-min ladder, then polish."""
+    from tammes.solvers.continuation import descend
+    from tammes.solvers.polish import polish
+
+    started = budget.elapsed()
+    ladder = descend(points, budget=budget, progress=progress)
+    higher = SphericalCode(ladder.points).min_angle
+    kept = higher > SphericalCode(points).min_angle  # else the ladder led away from a better code
+    phases = [
+        {
+            "phase": "ladder",
+            "status": ladder.status.code,
+            "evaluations": ladder.evaluations,
+            "min_angle_degrees": math.degrees(higher),
+            "kept": kept,
+            "seconds": round(budget.elapsed() - started, 3),
+        }
+    ]
+    if kept:
+        points = ladder.points
+    if ladder.status in (Status.INTERRUPTED, Status.TIME_LIMIT):
+        return points, ladder.status, phases
+    started = budget.elapsed()
+    polished = polish(points, budget=budget, progress=progress)
+    phases.append(
+        {
+            "phase": "polish",
+            "status": polished.status.code,
+            "programs": polished.programs,
+            "min_angle_degrees": math.degrees(polished.after),
+            "seconds": round(budget.elapsed() - started, 3),
+        }
+    )
+    history["polish_min_angle_degrees"] = [math.degrees(angle) for angle in polished.history]
+    return polished.points, polished.status, phases
+
+
+def _history(batched: dict[str, list[list[float]]], best: int) -> dict[str, list[float]]:
+    """The course of the best start; angles in degrees."""
+    course = {name: [values[best] for values in windows] for name, windows in batched.items()}
+    course["min_angle_degrees"] = [math.degrees(angle) for angle in course.pop("min_angle")]
+    return course

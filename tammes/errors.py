@@ -1,0 +1,82 @@
+"""The error tree: one root, built-in parents, one wording.
+
+Every message is composed here, in the constructor: *name, requirement, value*, then what to do
+where that is known. A caller may catch `TammesError`, or the built-in parent that fits.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+__all__ = [
+    "ClaimError",
+    "DeviceError",
+    "FileAccessError",
+    "FileFormatError",
+    "InvalidParameterError",
+    "InvalidPointsError",
+    "NotTabulatedError",
+    "TammesError",
+    "UnknownNameError",
+]
+
+
+class TammesError(Exception):
+    """Root of every error that this package raises on purpose."""
+
+
+class InvalidParameterError(TammesError, ValueError):
+    """A parameter does not meet its requirement: "`n` must be an integer of at least 2. Got 1."."""
+
+    def __init__(self, name: str, requirement: str, value: object, remedy: str = "") -> None:
+        self.name = name
+        self.requirement = requirement
+        self.value = value
+        shown = value if isinstance(value, str) and " " in value else repr(value)
+        super().__init__(f"`{name}` must be {requirement}. Got {shown}. {remedy}".rstrip())
+
+
+class InvalidPointsError(InvalidParameterError):
+    """An array is not a set of unit points; the message names the first bad row."""
+
+
+class UnknownNameError(TammesError, LookupError):
+    """A name that a registry does not hold; the message lists the known ones, closest first."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind = kind
+        self.name = name
+        names = list(known)
+        close = difflib.get_close_matches(name, names, n=len(names), cutoff=0.5)
+        listed = ", ".join([*close, *(other for other in names if other not in close)])
+        super().__init__(f"`{kind}` must be one of: {listed}. Got {name!r}.")
+
+
+class NotTabulatedError(TammesError, LookupError):
+    """No stored value for this size; the message says what is covered."""
+
+
+class FileAccessError(TammesError, OSError):
+    """A file cannot be read or written."""
+
+    def __init__(self, path: str | Path, reason: str, remedy: str = "") -> None:
+        self.path = Path(path)
+        super().__init__(f"{path}: {reason}. {remedy}".rstrip())
+
+
+class FileFormatError(TammesError, ValueError):
+    """A file was read, but does not hold what its format promises."""
+
+    def __init__(self, path: str | Path, reason: str, remedy: str = "") -> None:
+        self.path = Path(path)
+        super().__init__(f"{path}: {reason}. {remedy}".rstrip())
+
+
+class ClaimError(TammesError, ValueError):
+    """A stored claim disagrees with what is measured from the points."""
+
+
+class DeviceError(TammesError, RuntimeError):
+    """The requested device is not there. Nothing falls back in silence."""

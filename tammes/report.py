@@ -1,0 +1,119 @@
+"""Words and tables for people: what a result, a check, or a lookup looks like in a terminal.
+
+Nothing is computed here that is not already measured or stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tammes.bounds import Bound
+from tammes.result import Result
+from tammes.tables import KnownValue
+from tammes.verification import Verification
+
+__all__ = ["comparison", "known_table", "result_block", "verification_block"]
+
+
+def comparison(known: KnownValue, degrees: float) -> str:
+    """How a measured angle stands to a published one, in no more digits than the source prints."""
+    verdict = known.verdict(degrees)
+    if verdict == "matches":
+        return "matches"
+    return f"{verdict} it by {abs(known.gap(degrees)):.{known.decimals}f}°"
+
+
+def _pairs(rows: Sequence[tuple[str, str | Text]]) -> Table:
+    """Two columns without lines: a name and what it says."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    for name, text in rows:
+        table.add_row(name, text)
+    return table
+
+
+def result_block(result: Result, saved: Sequence[str] = ()) -> RenderableType:
+    """Angle, best known, bound, gap, contacts, status: one compact block."""
+    code, known, bound = result.code, result.best_known, result.bound
+    angle = Text(f"{code.min_angle_degrees:.12f}°", style="bold")
+    if result.before_polish is not None:
+        loss = result.settings.get("loss", {}).get("name", "the loss")
+        angle.append(f"   ({result.phases[0]['min_angle_degrees']:.6f}° by {loss}, before polish)", "dim")
+    rows: list[tuple[str, str | Text]] = [("minimal angle", angle)]
+    if known is None:
+        rows.append(("best known", "no stored value for this size"))
+    else:
+        proved = "proved optimal, " if known.optimal else ""
+        rows.append(("best known", f"{known.degrees}°   ({proved}{known.source})"))
+        rows.append(("", f"this code {comparison(known, code.min_angle_degrees)}"))
+    rows.append(("upper bound", _bound(bound, result.gap_degrees)))
+    free = len(result.rattlers)
+    rows.append(("contacts", f"{result.contacts}, {free} rattler{'' if free == 1 else 's'}"))
+    rows.append(("status", result.status.sentence))
+    seed = result.settings.get("seed")
+    how = " + ".join(result.method) + ("" if seed is None else f", seed {seed}")
+    rows.append(("method", f"{how}, {result.seconds:.1f} s"))
+    if saved:
+        rows.append(("saved", ", ".join(saved)))
+    return Group(Text(f"{code.n} points on the unit sphere in R^{code.d}", style="bold"), _pairs(rows))
+
+
+def _bound(bound: Bound, gap: float) -> str:
+    if gap < 1e-9:
+        return f"{bound.degrees:.6f}°   ({bound.name}), attained: no code is better"
+    return f"{bound.degrees:.6f}°   ({bound.name}), gap {gap:.6f}°"
+
+
+def known_table(values: Sequence[KnownValue], bound: Bound | None = None) -> RenderableType:
+    """Published values as a table; with the bound where one size is asked for."""
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for name, justify in (("d", "right"), ("n", "right"), ("angle (degrees)", "right")):
+        table.add_column(name, justify="right" if justify == "right" else "left", no_wrap=True)
+    for name in ("max cosine", "source", "proved optimal by"):
+        table.add_column(name)
+    for value in values:
+        source = value.source if value.name is None else f"{value.source}: {value.name}"
+        table.add_row(
+            str(value.d),
+            str(value.n),
+            value.degrees,
+            value.exact_max_cosine or "",
+            source,
+            value.proved_by or "",
+        )
+    if bound is None:
+        return table
+    return Group(table, Text(f"upper bound {bound.degrees:.6f}° ({bound.name}: {bound.reference})", style="dim"))
+
+
+def verification_block(check: Verification) -> RenderableType:
+    """What was measured, and whether the claim beside the file holds."""
+    code = check.code
+    rows: list[tuple[str, str | Text]] = [
+        ("points", f"{code.n} in d = {code.d}"),
+        ("minimal angle", Text(f"{code.min_angle_degrees:.12f}°", style="bold")),
+        ("max cosine", f"{code.max_cosine:.16f}"),
+        ("closest pair", f"{code.closest_pair[0]}, {code.closest_pair[1]}"),
+        ("contacts", f"{len(code.contacts())}, {len(code.rattlers())} rattlers"),
+        ("digest", code.digest),
+    ]
+    if check.claimed_in is None:
+        rows.append(("claim", "none beside the file; this is what it holds"))
+    elif check.holds:
+        rows.append(("claim", Text(f"{check.claimed_in}: agrees", style="green")))
+    else:
+        rows += [("claim", Text(f"{check.claimed_in}: {text}", style="bold red")) for text in check.disagreements]
+    return _pairs(rows)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Plain text where the output is no terminal: nothing is folded or coloured."""
+    made = Console(stderr=stderr, highlight=False)
+    if not made.is_terminal:
+        made = Console(stderr=stderr, highlight=False, width=400, soft_wrap=True)
+    return made

@@ -1,0 +1,125 @@
+"""`Result`: a measured code together with how it was made, and the JSON record of it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+import platform
+import sys
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from tammes import bounds, tables
+from tammes.bounds import Bound
+from tammes.solvers.run import Status
+from tammes.spherical_code import CONTACT_TOLERANCE, SphericalCode
+from tammes.tables import KnownValue
+
+__all__ = ["SCHEMA", "Result", "versions"]
+
+SCHEMA = "tammes.result/1"
+"""Name and version of the JSON record; docs/result.schema.json describes it."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A spherical code, measured by the judge, and its provenance.
+
+    Args:
+        code: the points and their measurements.
+        method: how it was made, in the order of the phases: `closed form`, `sgd`, `ladder`, `polish`.
+        status: why the last phase ended.
+        seconds: wall time of the whole.
+        settings: what a reader needs to make it again.
+        before_polish: measured minimal angle of the loss's own optimum, radians; None without polish.
+        phases: one record a phase, with its own status and counts.
+        history: the course of the run, for `tammes plot --history`.
+    """
+
+    code: SphericalCode
+    method: tuple[str, ...]
+    status: Status
+    seconds: float
+    settings: dict[str, Any] = field(default_factory=dict)
+    before_polish: float | None = None
+    phases: tuple[dict[str, Any], ...] = ()
+    history: dict[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended the run."""
+        return self.status is Status.INTERRUPTED
+
+    @cached_property
+    def best_known(self) -> KnownValue | None:
+        """The best known value for this size, or None where nothing is stored."""
+        return tables.best_known_or_none(self.code.n, self.code.d)
+
+    @cached_property
+    def bound(self) -> Bound:
+        """The smallest proven upper bound at hand."""
+        return bounds.upper_bound(self.code.n, self.code.d)
+
+    @property
+    def gap_degrees(self) -> float:
+        """Degrees from the measured angle up to the bound."""
+        return self.bound.degrees - self.code.min_angle_degrees
+
+    @cached_property
+    def contacts(self) -> int:
+        """Number of contacts within `CONTACT_TOLERANCE`."""
+        return len(self.code.contacts())
+
+    @cached_property
+    def rattlers(self) -> list[int]:
+        """Indices of the rattlers."""
+        return [int(k) for k in self.code.rattlers()]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON-ready values: what is claimed, and how it was made."""
+        code, known = self.code, self.best_known
+        return {
+            "schema": SCHEMA,
+            "n": code.n,
+            "d": code.d,
+            "min_angle": code.min_angle,
+            "min_angle_degrees": code.min_angle_degrees,
+            "max_cosine": code.max_cosine,
+            "closest_pair": list(code.closest_pair),
+            "contacts": {"tolerance": CONTACT_TOLERANCE, "count": self.contacts},
+            "rattlers": {"count": len(self.rattlers), "indices": self.rattlers},
+            "digest": code.digest,
+            "method": list(self.method),
+            "status": {"code": self.status.code, "sentence": self.status.sentence},
+            "before_polish_degrees": None if self.before_polish is None else math.degrees(self.before_polish),
+            "best_known": None
+            if known is None
+            else {
+                "degrees": known.degrees,
+                "source": known.source,
+                "proved_by": known.proved_by,
+                "verdict": known.verdict(code.min_angle_degrees),
+                "gap_degrees": known.gap(code.min_angle_degrees),
+            },
+            "bound": {
+                "name": self.bound.name,
+                "degrees": self.bound.degrees,
+                "gap_degrees": self.gap_degrees,
+                "reference": self.bound.reference,
+            },
+            "settings": self.settings,
+            "phases": list(self.phases),
+            "seconds": round(self.seconds, 3),
+            "versions": versions(),
+            "history": self.history,
+        }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes: the package, Python, and the libraries already loaded."""
+    found = {"tammes": importlib.metadata.version("tammes"), "python": platform.python_version()}
+    for name in ("numpy", "scipy", "torch"):
+        if name in sys.modules:
+            found[name] = str(sys.modules[name].__version__)
+    return found

@@ -1,0 +1,1 @@
+"""Solvers: one local method a module; `run` holds what they share."""

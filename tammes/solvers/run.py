@@ -1,0 +1,85 @@
+"""What every solver shares: how a run ends, how long it may take, whom it tells."""
+
+from __future__ import annotations
+
+import enum
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tammes.errors import InvalidParameterError
+
+__all__ = ["Budget", "Progress", "ProgressCallback", "Status", "silent"]
+
+
+class Status(enum.Enum):
+    """Why a run ended; the sentence is what a user reads, with the remedy in it."""
+
+    CLOSED_FORM = "closed-form", "The closed form is used; nothing was searched."
+    CONVERGED = "converged", "The gradient vanished to working precision."
+    LEARNING_RATE_EXHAUSTED = (
+        "learning-rate-exhausted",
+        "The loss stagnated at the smallest learning rate.",
+    )
+    LOCAL_MAXIMUM = "local-maximum", "A local maximum: no small displacement widens the minimal angle."
+    STALLED = (
+        "stalled",
+        "The polish stopped gaining before its contact equations closed: near a local maximum, "
+        "not at one. Polish again from another start.",
+    )
+    STEP_LIMIT = "step-limit", "The step limit was reached; more steps may widen the angle."
+    TIME_LIMIT = "time-limit", "The time limit was reached; more time may widen the angle."
+    INTERRUPTED = "interrupted", "Interrupted; the best code so far was kept."
+    NON_FINITE = (
+        "non-finite",
+        "The loss became infinite or not a number; the best finite code was kept. Try float64, "
+        "a smaller learning rate, or a smaller s.",
+    )
+
+    def __init__(self, code: str, sentence: str) -> None:
+        self.code = code
+        self.sentence = sentence
+
+
+class Budget:
+    """A wall-clock limit that starts when it is made.
+
+    Args:
+        seconds: None for no limit; otherwise positive.
+        clock: monotonic seconds; tests pass their own.
+    """
+
+    def __init__(self, seconds: float | None, clock: Callable[[], float] = time.monotonic) -> None:
+        if seconds is not None and not (seconds > 0.0 and math.isfinite(seconds)):
+            raise InvalidParameterError("time_limit", "a positive number of seconds", seconds)
+        self._clock = clock
+        self._start = clock()
+        self._end = math.inf if seconds is None else self._start + seconds
+
+    def elapsed(self) -> float:
+        """Seconds since the budget was made."""
+        return self._clock() - self._start
+
+    def spent(self) -> bool:
+        """Whether the limit has passed."""
+        return self._clock() >= self._end
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One report of a running solver."""
+
+    phase: str
+    step: int
+    total: int
+    min_angle: float
+    """Best measured angle so far, radians."""
+    detail: dict[str, float] = field(default_factory=dict)
+
+
+ProgressCallback = Callable[[Progress], None]
+
+
+def silent(_: Progress) -> None:
+    """The callback that tells nobody."""

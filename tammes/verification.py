@@ -1,0 +1,136 @@
+"""An outsider's check: measure the points alone, then hold the claim beside them to it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tammes import files
+from tammes.errors import FileFormatError, InvalidParameterError
+from tammes.result import SCHEMA
+from tammes.spherical_code import CONTACT_TOLERANCE, SphericalCode
+
+__all__ = ["TOLERANCE", "Verification", "verify"]
+
+TOLERANCE = 1e-12
+"""Claimed and measured angles agree within this, radians."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """A measured code, and where a claim about it is wrong."""
+
+    code: SphericalCode
+    claimed_in: Path | None
+    """The record that was compared; None where there is none."""
+    disagreements: tuple[str, ...] = ()
+    """One line each: what is claimed, what is measured."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing disagrees."""
+        return not self.disagreements
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        code = self.code
+        return {
+            "n": code.n,
+            "d": code.d,
+            "min_angle": code.min_angle,
+            "min_angle_degrees": code.min_angle_degrees,
+            "max_cosine": code.max_cosine,
+            "closest_pair": list(code.closest_pair),
+            "contacts": len(code.contacts()),
+            "rattlers": len(code.rattlers()),
+            "digest": code.digest,
+            "claimed_in": None if self.claimed_in is None else str(self.claimed_in),
+            "holds": self.holds,
+            "disagreements": list(self.disagreements),
+        }
+
+
+def verify(
+    path: str | Path, *, tolerance: float = TOLERANCE, normalize: bool = False, d: int | None = None
+) -> Verification:
+    """Recompute everything from the points of a file, and compare with the record beside it.
+
+    Args:
+        path: a file of points, or the `.json` record of one.
+        tolerance: radians (and cosines) that claim and measurement may differ by.
+        normalize: scale rows to length 1 first; the digest of such points is not compared.
+        d: dimension, for `.txt` files whose name does not tell it.
+
+    Returns:
+        The measured code, and the disagreements.
+
+    Raises:
+        FileAccessError: if a file cannot be read.
+        FileFormatError: if a file does not hold what it should.
+        InvalidParameterError: if the tolerance is negative or not a number.
+    """
+    if not tolerance >= 0.0:
+        raise InvalidParameterError("tolerance", "a non-negative number of radians", tolerance)
+    path = Path(path)
+    record = files.sidecar(path)
+    if path == record and "points" not in (document := files.read_json(path)):
+        path = path.parent / _named_file(path, document)
+    code = files.load(path, d=d, normalize=normalize)
+    if not record.is_file():
+        return Verification(code, None)
+    claim = files.read_json(record)
+    if "min_angle" not in claim and "min_angle_degrees" not in claim:
+        return Verification(code, None)  # a file of points that claims nothing
+    return Verification(code, record, tuple(_disagreements(claim, code, tolerance, normalize)))
+
+
+def _named_file(record: Path, document: dict[str, Any]) -> str:
+    """The file of points that a record belongs to; always beside the record."""
+    name = document.get("file")
+    if not isinstance(name, str) or Path(name).name != name:
+        raise FileFormatError(record, "it holds no `points`, and no `file` beside it that does")
+    return name
+
+
+def _disagreements(claim: dict[str, Any], code: SphericalCode, tolerance: float, normalize: bool) -> list[str]:
+    """One line for every claim that the points do not bear out."""
+    wrong = []
+    schema = claim.get("schema", SCHEMA)
+    if schema != SCHEMA:
+        wrong.append(f"schema {schema!r} is unknown; this version reads {SCHEMA}")
+    exact: list[tuple[str, Any, Any]] = [("n", claim.get("n"), code.n), ("d", claim.get("d"), code.d)]
+    if not normalize:
+        exact.append(("digest", claim.get("digest"), code.digest))
+    wrong += [
+        f"{name}: claimed {claimed}, measured {measured}"
+        for name, claimed, measured in exact
+        if claimed is not None and (isinstance(claimed, bool) or claimed != measured)
+    ]
+    measured_numbers = {
+        "min_angle": (code.min_angle, tolerance),
+        "min_angle_degrees": (code.min_angle_degrees, math.degrees(tolerance)),
+        "max_cosine": (code.max_cosine, tolerance),
+    }
+    for name, (measured, allowed) in measured_numbers.items():
+        if name not in claim:
+            continue
+        claimed = claim[name]
+        number = isinstance(claimed, (int, float)) and not isinstance(claimed, bool)
+        if not number or not abs(claimed - measured) <= allowed:
+            wrong.append(f"{name}: claimed {claimed!r}, measured {measured!r}")
+    if not normalize:  # normalised rows are other points: their last digits are not claimed
+        contacts, rattlers = claim.get("contacts"), claim.get("rattlers")
+        if isinstance(contacts, dict):
+            within = contacts.get("tolerance")
+            within = within if isinstance(within, float) and within >= 0.0 else CONTACT_TOLERANCE
+            counts = [("contacts", contacts, len(code.contacts(within)))]
+            if isinstance(rattlers, dict):
+                counts.append(("rattlers", rattlers, len(code.rattlers(within))))
+            wrong += [
+                f"{name}: claimed {stated.get('count')!r}, measured {counted}"
+                for name, stated, counted in counts
+                if stated.get("count") != counted
+            ]
+    return wrong

@@ -1,0 +1,99 @@
+"""Balanced stresses of codes whose truth follows from symmetry or by hand."""
+
+import numpy as np
+import oracles
+import pytest
+
+from tammes import geometry, stress
+
+
+def contacts_of(points):
+    return np.array(oracles.contacts(points))
+
+
+def octahedron_without(vertex):
+    return np.delete(oracles.orthoplex(3), vertex, axis=0)
+
+
+def test_forces_are_minus_the_rates_of_the_angles():
+    points = oracles.random_code(7, 4)
+    contacts = np.array([(0, 1), (1, 2), (0, 6), (3, 5)])
+    bases = geometry.tangent_bases(points)
+    velocity = np.random.default_rng(1).normal(size=(7, 3))
+
+    def angles(time):
+        moved = oracles.normalized(points + time * np.einsum("ndk,nk->nd", bases, velocity))
+        return np.array([float(oracles.angle(moved[i], moved[j])) for i, j in contacts])
+
+    rates = (angles(1e-5) - angles(-1e-5)) / 2e-5
+    forces = stress.equilibrium_matrix(points, contacts)
+    assert forces.shape == (7 * 3, 4)
+    np.testing.assert_allclose(-(forces.T @ velocity.ravel()), rates, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        oracles.icosahedron(),
+        oracles.simplex(2),
+        oracles.simplex(5),
+        oracles.orthoplex(3),
+        oracles.orthoplex(5),
+        oracles.cell24(),
+        oracles.polygon(7),
+        oracles.polygon(7, d=4),
+        np.array([[0.6, 0.8], [-0.6, -0.8]]),
+    ],
+    ids=lambda points: f"{points.shape[0]}-{points.shape[1]}",
+)
+def test_symmetric_codes_bear_stress_everywhere(points):
+    contacts = contacts_of(points)
+    forces = stress.equilibrium_matrix(points, contacts)
+    np.testing.assert_allclose(forces @ np.ones(len(contacts)), 0.0, atol=1e-14)
+    assert stress.largest_support(points, contacts).all()
+
+
+def test_icosahedron_without_a_vertex_bears_unequal_stress_everywhere():
+    # Around the hole: 2 a cos 72 = 2 b cos 36, so a = 2.618 b on the rim; equal stresses do not balance.
+    points = oracles.icosahedron()[1:]
+    contacts = contacts_of(points)
+    assert len(contacts) == 25
+    assert np.abs(stress.equilibrium_matrix(points, contacts) @ np.ones(25)).max() > 0.1
+    assert stress.largest_support(points, contacts).all()
+
+
+def test_octahedron_without_a_vertex_leaves_the_opposite_one_free():
+    # The point opposite the hole is alone on its side of every neighbour: nothing balances its push.
+    points = octahedron_without(5)  # -e_3 is missing, +e_3 is row 2
+    contacts = contacts_of(points)
+    stressed = contacts[stress.largest_support(points, contacts)]
+    assert len(contacts) == 8
+    assert sorted(map(tuple, stressed.tolist())) == [(0, 1), (0, 4), (1, 3), (3, 4)]
+
+
+@pytest.mark.parametrize("arc", [[0.0, 1.0], [0.0, 1.0, 2.0], [0.0, 1.0, 2.0, 3.0]])
+def test_a_chain_on_the_circle_bears_none(arc):
+    points = np.stack([np.cos(arc), np.sin(arc)], axis=1)
+    assert not stress.largest_support(points, contacts_of(points)).any()
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e-5])
+def test_nudged_icosahedron_has_no_balanced_stress(size):
+    exact = oracles.icosahedron()
+    points = oracles.normalized(exact + size * np.random.default_rng(0).normal(size=(12, 3)))
+    assert not stress.largest_support(points, contacts_of(points)).any()
+    # Nor do the thirty near-contacts all balance with equal stresses.
+    assert np.abs(stress.equilibrium_matrix(points, contacts_of(exact)) @ np.ones(30)).max() > 0.1 * size
+
+
+def test_no_contacts_no_stress():
+    assert stress.largest_support(oracles.random_code(4, 3), np.zeros((0, 2), dtype=np.intp)).shape == (0,)
+
+
+@pytest.mark.parametrize("points", [oracles.icosahedron()[1:], octahedron_without(5)], ids=["11", "5"])
+def test_support_follows_a_permutation(points):
+    order = np.random.default_rng(0).permutation(len(points))
+    place = np.argsort(order)
+    contacts = contacts_of(points)
+    moved = stress.largest_support(points[order], place[contacts])
+    np.testing.assert_array_equal(moved, stress.largest_support(points, contacts))
