@@ -19,6 +19,7 @@ from tammes.spherical_code import SphericalCode
 
 if TYPE_CHECKING:
     from tammes.losses import Loss
+    from tammes.solvers.sgd import Descent
 
 __all__ = ["solve"]
 
@@ -60,7 +61,7 @@ def solve(
         seed: start k depends on (seed, k) alone.
         time_limit: seconds for the whole; the best code so far is returned.
         device: "auto", "cpu", "cuda" or "cuda:N".
-        dtype: "float32" (the preset's) or "float64", for the loss's solver; the polish is float64.
+        dtype: "float64" (the preset's) or "float32", for the loss's solver; the polish is float64.
         init: points to start from instead of random ones, shape `(n, d)`, unit rows. Not modified.
         polish: climb on from the loss's optimum to a local maximum of the minimal angle.
         analytic: False never returns the closed form.
@@ -87,10 +88,29 @@ def solve(
     form = closed_form(n, d)
     if form is not None and analytic and loss is None and preset is None and init is None:
         code = SphericalCode(form.points())
-        settings = {"closed_form": form.name, "reference": form.reference}
-        return Result(code, ("closed form",), Status.CLOSED_FORM, budget.elapsed(), settings)
+        provenance = {"closed_form": form.name, "reference": form.reference}
+        return Result(code, ("closed form",), Status.CLOSED_FORM, budget.elapsed(), provenance)
+    from tammes import losses  # torch is loaded here, and not before
+    from tammes.solvers import sgd
+
+    if preset is not None and preset not in sgd.PRESETS:
+        raise UnknownNameError("preset", preset, sgd.PRESETS)
+    chosen = losses.get(DEFAULT_LOSS if loss is None else loss, s)
+    changes: dict[str, Any] = {"steps": steps, "dtype": dtype}
+    given = {name: value for name, value in changes.items() if value is not None}
+    solver = dataclasses.replace(sgd.PRESETS[preset or "paper"], **given)
+    where = sgd.resolve_device(device)
     origin, points = _starts(n, d, starts, seed, init)
-    return _search(points, loss, s, preset, steps, dtype, device, polish, budget, progress, origin | {"seed": seed})
+    settings: dict[str, Any] = {
+        "loss": {"name": chosen.name, **dataclasses.asdict(chosen)},
+        "preset": preset or "paper",
+        **dataclasses.asdict(solver),
+        **origin,
+        "seed": seed,
+        "device": str(where),
+    }
+    descent = solver.run(chosen, points, device=where, budget=budget, progress=progress)
+    return _finish(descent, settings, budget, progress, polish=polish)
 
 
 def _starts(n: int, d: int, starts: int, seed: int, init: ArrayLike | None) -> tuple[dict[str, Any], Floats]:
@@ -106,40 +126,13 @@ def _starts(n: int, d: int, starts: int, seed: int, init: ArrayLike | None) -> t
     return {"start": "given points", "starts": 1, "init_digest": SphericalCode(points).digest}, points[None]
 
 
-def _search(
-    starts: Floats,
-    loss: str | Loss | None,
-    s: float,
-    preset: str | None,
-    steps: int | None,
-    dtype: str | None,
-    device: str,
-    polish: bool,
-    budget: Budget,
-    progress: ProgressCallback,
-    settings: dict[str, Any],
+def _finish(
+    descent: Descent, settings: dict[str, Any], budget: Budget, progress: ProgressCallback, *, polish: bool
 ) -> Result:
-    """Descend, keep the best start, climb."""
-    from tammes import losses  # torch is loaded here, and not before
-    from tammes.solvers import sgd
-
-    if preset is not None and preset not in sgd.PRESETS:
-        raise UnknownNameError("preset", preset, sgd.PRESETS)
-    chosen = losses.get(DEFAULT_LOSS if loss is None else loss, s)
-    changes: dict[str, Any] = {"steps": steps, "dtype": dtype}
-    given = {name: value for name, value in changes.items() if value is not None}
-    solver = dataclasses.replace(sgd.PRESETS[preset or "paper"], **given)
-    where = sgd.resolve_device(device)
-    descent = solver.run(chosen, starts, device=where, budget=budget, progress=progress)
+    """The best start by measured angle, climbed on from there."""
     best = int(descent.min_angles.argmax())
     points, status = descent.points[best], descent.statuses[best]
-    settings = {
-        "loss": {"name": chosen.name, **dataclasses.asdict(chosen)},
-        "preset": preset or "paper",
-        **dataclasses.asdict(solver),
-        **settings,
-        "device": str(where),
-    }
+    reached = float(descent.min_angles[best])
     phases: list[dict[str, Any]] = [
         {
             "phase": "sgd",
@@ -147,7 +140,7 @@ def _search(
             "steps": descent.steps,
             "evaluations": descent.evaluations,
             "best_start": best,
-            "min_angle_degrees": math.degrees(descent.min_angles[best]),
+            "min_angle_degrees": math.degrees(reached),
             "seconds": round(budget.elapsed(), 3),
         }
     ]
@@ -155,10 +148,10 @@ def _search(
     method: tuple[str, ...] = ("sgd",)
     before = None
     if polish and status not in (Status.INTERRUPTED, Status.TIME_LIMIT):
-        before = float(descent.min_angles[best])
+        before = reached
         points, status, climbed = _climb(points, budget, progress, history)
         phases += climbed
-        method += ("ladder", "polish")
+        method += tuple(str(phase["phase"]) for phase in climbed)
     code = SphericalCode(points)
     return Result(code, method, status, budget.elapsed(), settings, before, tuple(phases), history)
 

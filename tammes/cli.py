@@ -53,8 +53,6 @@ def main() -> None:
         _fail(str(error), 2)
     except TammesError as error:
         _fail(str(error), 1)
-    except KeyboardInterrupt:
-        _fail("Interrupted; nothing was under way that could be saved.", 130)
     except BrokenPipeError:  # the reader of our output has gone: `tammes table --d 3 | head`
         sys.stderr.close()
         sys.exit(1)
@@ -73,7 +71,8 @@ def _integer(name: str, least: int) -> Callable[[str], int]:
     """A parser with the house's wording for what is not an integer of at least `least`."""
 
     def parse(text: str) -> int:
-        value = int(text) if re.fullmatch(r"[+-]?\d{1,18}", text.strip()) else text
+        text = str(text).strip()  # defaults pass through here too, as they are
+        value = int(text) if re.fullmatch(r"[+-]?\d{1,18}", text) else text
         if isinstance(value, str) or value < least:
             # Not raised: the parser would wrap the message in one of its own.
             _fail(str(InvalidParameterError(name, f"an integer of at least {least}", value)), 2)
@@ -141,7 +140,7 @@ def solve(
         float | None, typer.Option(parser=_duration, metavar="TIME", help="Wall-clock limit: 90s, 10m, 2h.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    dtype: Annotated[str | None, typer.Option(help="float32 or float64, for the loss's descent [float32].")] = None,
+    dtype: Annotated[str | None, typer.Option(help="float64 or float32, for the loss's descent [float64].")] = None,
     init: Annotated[Path | None, typer.Option(metavar="FILE", help="Start from these points.")] = None,
     polish: Annotated[bool, typer.Option("--polish/--no-polish", help="Climb on to a local maximum.")] = True,
     analytic: Annotated[
@@ -161,7 +160,7 @@ def solve(
     for path in {target, files.sidecar(target)}:
         files.check_writable(path, force=force)
     start = None if init is None else files.load(init, d=d).points
-    with _progress(n, d) as progress:
+    with _interruptible("nothing was found yet that could be saved"), _progress(n, d) as progress:
         result = api.solve(
             n,
             d,
@@ -236,6 +235,15 @@ def _uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
     if held:
         raise KeyboardInterrupt
+
+
+@contextmanager
+def _interruptible(state: str) -> Iterator[None]:
+    """Ctrl-C ends with one line and 130; the parser would print its own word and exit with 1."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _fail(f"Interrupted; {state}.", 130)
 
 
 @contextmanager
@@ -424,7 +432,11 @@ def bench_table1(
     chosen_rows, chosen_losses = bench.parse_rows(rows), bench.parse_losses(losses)
     console = report.console(stderr=True)
     columns = (TextColumn("bench"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Bar(*columns, TextColumn("{task.fields[last]}"), console=console, disable=not console.is_terminal) as bar:
+    last = TextColumn("{task.fields[last]}")
+    with (
+        _interruptible(f"finished cells are in {out}, the same command goes on from there"),
+        Bar(*columns, last, console=console, disable=not console.is_terminal) as bar,
+    ):
         task = bar.add_task("cells", total=None, last="")
 
         def show(cell: bench.Cell, done: int, total: int) -> None:

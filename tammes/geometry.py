@@ -54,7 +54,10 @@ def as_points(points: ArrayLike, *, normalize: bool = False) -> Floats:
         InvalidPointsError: if the shape is wrong, or a row is not finite, is zero, or is off the
             unit sphere by more than `UNIT_TOLERANCE`. The first bad row is named.
     """
-    array = np.asarray(points)
+    try:
+        array = np.asarray(points)
+    except ValueError:  # rows of different lengths
+        raise InvalidPointsError("points", "of shape (n, d)", "rows of different lengths") from None
     if array.dtype.kind not in "fiu":
         raise InvalidPointsError("points", "an array of real numbers", f"dtype {array.dtype}")
     if array.ndim != 2 or array.shape[0] < 2 or array.shape[1] < 2:
@@ -233,6 +236,8 @@ def angle_histogram(points: Floats, edges: Floats) -> NDArray[np.int64]:
     for start, _, cosines in _gram_blocks(points):
         upper = np.triu_indices(cosines.shape[0], start + 1, cosines.shape[1])
         angles = np.arccos(np.clip(cosines[upper], -1.0, 1.0))
+        steep = np.flatnonzero(np.abs(cosines[upper]) > 0.999999)  # where arccos has lost its digits
+        angles[steep] = angle(points[start + upper[0][steep]], points[upper[1][steep]])
         counts += np.histogram(angles, bins=edges)[0]
     return counts
 

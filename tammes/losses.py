@@ -23,16 +23,16 @@ This module belongs to the search wing: what a solver reports is measured by `ta
 from __future__ import annotations
 
 import abc
-import functools
-from collections.abc import Callable, Iterator
+import numbers
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, final
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from tammes.errors import InvalidParameterError, UnknownNameError
+from tammes.pairs import as_given, block_dtype, gram_blocks, nearest_rows, pair_tangents, unit_rows
 
 __all__ = [
     "LOSSES",
@@ -55,8 +55,7 @@ __all__ = [
 MIN_CHORD = 1e-8
 """Energies grow no further below this chord, so that duplicates have a finite force."""
 
-_DEFAULT_BLOCK = 1 << 24  # cosines held at once: 64 MiB in float32
-_TINY = 1e-300
+_LONGEST = {torch.float16: 6e4, torch.bfloat16: 1e18, torch.float32: 1e18}
 # Squared chords under these come from coordinate differences: 2 - 2 cos has lost their digits.
 _NEAR_CHORD_SQ = {torch.float32: 1e-2, torch.float64: 1e-4}
 
@@ -75,7 +74,8 @@ class Loss(abc.ABC):
         """The loss and its gradient, without an autograd graph.
 
         Args:
-            weight: rows of any non-zero length, shape `(..., n, d)`, n >= 2. Not modified.
+            weight: rows of any non-zero length, shape `(..., n, d)`, n >= 2. Not modified. A zero row
+                has no direction: the result is NaN.
             block_size: cosines held at once; 2**24 by default.
 
         Returns:
@@ -96,23 +96,43 @@ class _WithGradient(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor, loss: Loss, block_size: int | None) -> Tensor:
         value, grad = loss.value_and_grad(weight, block_size)
-        ctx.save_for_backward(grad)
+        ctx.save_for_backward(weight, grad)
         return value
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
-        (grad,) = ctx.saved_tensors
-        return upstream[..., None, None] * grad, None, None
+        weight, grad = ctx.saved_tensors
+        product = upstream[..., None, None] * grad
+        if torch.is_grad_enabled():  # create_graph=True: a second derivative must not read as zero
+            product = _Once.apply(product, weight)  # type: ignore[no-untyped-call]
+        return product, None, None
+
+
+class _Once(torch.autograd.Function):
+    """A gradient that cannot be differentiated again, and says so."""
+
+    @staticmethod
+    def forward(ctx: Any, grad: Tensor, _weight: Tensor) -> Tensor:  # noqa: ARG004
+        return grad.clone()
+
+    @staticmethod
+    def backward(ctx: Any, _upstream: Tensor) -> tuple[None, None]:  # noqa: ARG004
+        raise RuntimeError("The losses of tammes are differentiable once; their gradient has no gradient.")
 
 
 def _check_weight(weight: Tensor) -> None:
-    """Refuse what has no angles: fewer than two rows, one dimension, integers."""
-    if not weight.is_floating_point():
-        raise InvalidParameterError("weight", "a floating-point tensor", str(weight.dtype))
+    """Refuse what has no angles: fewer than two rows, one dimension, integers, no tensor."""
+    if not isinstance(weight, Tensor) or not weight.is_floating_point():
+        raise InvalidParameterError("weight", "a floating-point tensor", getattr(weight, "dtype", type(weight)))
     if weight.ndim < 2 or weight.shape[-2] < 2 or weight.shape[-1] < 2:
         requirement = "of shape (..., n, d) with n >= 2 and d >= 2"
         raise InvalidParameterError("weight", requirement, tuple(weight.shape))
+
+
+def _check_exponent(s: object) -> None:
+    """Refuse a Riesz exponent that is no positive number."""
+    if isinstance(s, bool) or not isinstance(s, numbers.Real) or not 0.0 < float(s) < float("inf"):
+        raise InvalidParameterError("s", "a positive finite number", s)
 
 
 # --- the sum over nearest rows ----------------------------------------------------------------
@@ -130,19 +150,19 @@ class NearestLoss(Loss):
 
     def value_and_grad(self, weight: Tensor, block_size: int | None = None) -> tuple[Tensor, Tensor]:
         """See `Loss.value_and_grad`."""
-        unit, norm = _unit_rows(weight)  # (B, n, d), (B, n, 1), float64
+        unit, norm = unit_rows(weight)  # (B, n, d), (B, n, 1), float64
         batch, n, d = unit.shape
-        nearest = _nearest_rows(unit.to(_block_dtype(weight)), block_size)  # (B, n)
+        nearest = nearest_rows(unit, block_dtype(weight), block_size)  # (B, n)
         if batch > 1:
             nearest += torch.arange(0, batch * n, n, device=nearest.device)[:, None]
         flat, there = unit.view(-1, d), nearest.view(-1)
-        theta, toward, back = _pair_tangents(flat, flat.index_select(0, there), None, there, n)
+        theta, toward, back = pair_tangents(flat, flat.index_select(0, there), None, there, n)
         phi, slope = self.potential(theta)
         # Moving u towards its neighbour shrinks the angle: d theta / d u = -toward.
         slope = (slope / -n)[:, None]
         grad = toward.mul_(slope).index_add_(0, there, back.mul_(slope))
         value = phi.view(batch, n).mean(dim=-1)
-        return _as_given(value, grad.view_as(unit).div_(norm), weight)
+        return as_given(value, grad.view_as(unit).div_(norm), weight)
 
 
 @final
@@ -191,14 +211,14 @@ class EnergyLoss(Loss):
 
     def value_and_grad(self, weight: Tensor, block_size: int | None = None) -> tuple[Tensor, Tensor]:
         """See `Loss.value_and_grad`."""
-        unit, norm = _unit_rows(weight)  # (B, n, d), (B, n, 1), float64
+        unit, norm = unit_rows(weight)  # (B, n, d), (B, n, 1), float64
         batch, n, d = unit.shape
-        blocks = unit.to(_block_dtype(weight))
+        blocks = unit.to(block_dtype(weight))
         total = unit.new_zeros(batch)
         force = torch.empty_like(unit)  # d total / d unit, up to a radial part
         phi_one = self.potential(unit.new_ones(()))[0]  # what a masked entry adds to the sum
         near_pairs: list[Tensor] = []
-        for start, stop, gram in _gram_blocks(blocks, block_size):
+        for start, stop, gram in gram_blocks(blocks, block_size):
             chord_sq = gram.mul_(-2.0).add_(2.0)  # (B, stop - start, n)
             chord_sq.diagonal(start, -2, -1).fill_(1.0)
             masked: float | Tensor = float(stop - start)
@@ -210,6 +230,7 @@ class EnergyLoss(Loss):
                 chord_sq.masked_fill_(close, 1.0)
             phi, slope = self.potential(chord_sq)
             total += phi.sum(dim=(-2, -1)).double() - masked * phi_one
+            slope.diagonal(start, -2, -1).zero_()
             if close is not None:
                 slope.masked_fill_(close, 0.0)
             # Each pair counts twice, and d chord_sq / d u_i = -2 u_j on the sphere.
@@ -219,7 +240,7 @@ class EnergyLoss(Loss):
             pairs = torch.cat(near_pairs)  # (pairs, 3): start, row, other row
             here, there = (pairs[:, 0] * n + pairs[:, k] for k in (1, 2))
             flat = unit.view(-1, d)
-            theta, toward, _ = _pair_tangents(flat[here], flat[there], here, there, n)
+            theta, toward, _ = pair_tangents(flat[here], flat[there], here, there, n)
             chord = (2.0 * torch.sin(0.5 * theta)).clamp_min_(MIN_CHORD)
             phi, slope = self.potential(chord.square())
             total.index_add_(0, pairs[:, 0], phi)
@@ -227,7 +248,12 @@ class EnergyLoss(Loss):
             slope = slope * (-4.0 * chord * torch.cos(0.5 * theta))
             force.view(-1, d).index_add_(0, here, toward.mul_(slope[:, None]))
         scale = 1.0 / (n * (n - 1))
-        return _as_given(total * scale, force.mul_(scale).div_(norm), weight)
+        grad = force.mul_(scale).div_(norm)
+        if near_pairs and weight.dtype != torch.float64:
+            # Coinciding rows: keep the direction, and a length whose square the dtype can hold.
+            longest = grad.abs().amax(dim=(-2, -1), keepdim=True)
+            grad *= (_LONGEST[weight.dtype] / longest).clamp_max_(1.0)
+        return as_given(total * scale, grad, weight)
 
 
 @final
@@ -238,15 +264,15 @@ class RieszFisher(EnergyLoss):
     For one pair the gradient is `s cos(theta/2) / ((2 sin(theta/2))^(s+1) |w|)` long (Eq. 10).
 
     Args:
-        s: the Riesz exponent, dimensionless, s > 0; the paper uses 2.
+        s: the Riesz exponent, dimensionless, s > 0; the paper uses 2. Use float64 for s above 8: the
+            energies of close pairs soon leave the range of float32.
     """
 
     s: float = 2.0
     name = "riesz-fisher"
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.s, (int, float)) and 0.0 < self.s < float("inf")):
-            raise InvalidParameterError("s", "a positive finite number", self.s)
+        _check_exponent(self.s)
 
     def potential(self, chord_sq: Tensor) -> tuple[Tensor, Tensor]:
         """`q^(-s/2)` and `-(s/2) q^(-s/2-1)` of the squared chord q."""
@@ -268,92 +294,6 @@ class Logarithmic(EnergyLoss):
         """`-log(q) / 2` and `-1/(2q)` of the squared chord q."""
         phi = chord_sq.log().mul_(-0.5)
         return phi, chord_sq.reciprocal_().mul_(-0.5)
-
-
-# --- what both sums share ---------------------------------------------------------------------
-
-
-def _block_dtype(weight: Tensor) -> torch.dtype:
-    """Half precisions are computed in float32."""
-    return torch.float64 if weight.dtype == torch.float64 else torch.float32
-
-
-def _unit_rows(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Float64 unit rows `(B, n, d)` and their lengths `(B, n, 1)`: O(n d), so digits are cheap."""
-    rows = weight.detach().reshape(-1, *weight.shape[-2:]).double()
-    norm = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
-    return rows / norm, norm
-
-
-def _as_given(value: Tensor, grad: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Value and gradient in the shape and dtype of `weight`."""
-    shape, dtype = weight.shape, weight.dtype
-    return value.view(shape[:-2]).to(dtype), grad.view(shape).to(dtype)
-
-
-def _gram_blocks(unit: Tensor, block_size: int | None) -> Iterator[tuple[int, int, Tensor]]:
-    """Rows `start:stop` of the Gram matrices of `unit` `(B, n, d)`, at most `block_size` cosines."""
-    batch, n, _ = unit.shape
-    size = _DEFAULT_BLOCK if block_size is None else block_size
-    step = max(1, size // (batch * n))
-    for start in range(0, n, step):
-        stop = min(n, start + step)
-        yield start, stop, torch.bmm(unit[:, start:stop], unit.mT)
-
-
-def _nearest_rows(unit: Tensor, block_size: int | None) -> Tensor:
-    """Index of the nearest other row of every row, shape `(B, n)`."""
-    nearest = []
-    for start, _, gram in _gram_blocks(unit, block_size):
-        gram.diagonal(start, -2, -1).fill_(-2.0)
-        if gram.is_cpu:  # NumPy's argmax is vectorised: ten times as fast as torch's here
-            nearest.append(torch.from_numpy(gram.numpy().argmax(axis=-1)))
-        else:
-            nearest.append(gram.argmax(dim=-1))
-    return nearest[0] if len(nearest) == 1 else torch.cat(nearest, dim=-1)
-
-
-def _pair_tangents(u: Tensor, v: Tensor, here: Tensor | None, there: Tensor, n: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Angle of each pair of unit rows, and the unit tangents at both ends towards the other.
-
-    With h = theta/2, tan h = |v - u| / |v + u|, the tangent at u is half of
-    (v - u) cot h + (v + u) tan h, and the one at v half of (v + u) tan h - (v - u) cot h: exact
-    for near-copies and near-antipodes alike, since nothing cancels.
-
-    Args:
-        u: unit rows, float64, shape `(m, d)`.
-        v: unit rows, float64, shape `(m, d)`.
-        here: flat index of each u, `(m,)`; None where u is every row in order.
-        there: flat index of each v, `(m,)`. The indices only break ties of coinciding rows.
-        n: rows in one start; rows are numbered modulo n.
-
-    Returns:
-        `(m,)` radians, `(m, d)` unit tangent at u, `(m, d)` unit tangent at v. The tangents are
-        zero at exact antipodes, where the angle is greatest.
-    """
-    chord, sums = v - u, v + u
-    length = torch.linalg.vector_norm(chord, dim=-1, keepdim=True)  # (m, 1) = 2 sin h
-    co_length = torch.linalg.vector_norm(sums, dim=-1, keepdim=True).clamp_min_(_TINY)  # 2 cos h
-    theta = torch.atan2(length, co_length).mul_(2.0).squeeze(-1)
-    twice_tan = torch.div(length, co_length).mul_(2.0).clamp_min_(_TINY)
-    along = chord.div_(twice_tan)
-    inward = sums.mul_(0.25 * twice_tan)
-    toward, back = inward + along, inward.sub_(along)
-    if u.is_cuda or length.amin().item() == 0.0:  # on CUDA the test would cost more than the work
-        table = _tie_break_table(n, u.shape[-1]).to(u.device)
-        at_u = torch.arange(len(u), device=u.device) if here is None else here
-        apart = table[there % n] - table[at_u % n]  # antisymmetric: opposite at the two ends
-        apart = apart - (apart * u).sum(dim=-1, keepdim=True) * u
-        apart = apart / torch.linalg.vector_norm(apart, dim=-1, keepdim=True).clamp_min(_TINY)
-        copies = length == 0.0
-        toward, back = torch.where(copies, apart, toward), torch.where(copies, -apart, back)
-    return theta, toward, back
-
-
-@functools.lru_cache(maxsize=8)
-def _tie_break_table(n: int, d: int) -> Tensor:
-    """A fixed normal displacement for every row, `(n, d)` float64; no random state is touched."""
-    return torch.randn(n, d, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
 
 # --- the registry and its two faces -----------------------------------------------------------
@@ -384,8 +324,8 @@ def get(name: str | Loss, s: float = 2.0) -> Loss:
     """
     if isinstance(name, Loss):
         return name
-    if name not in LOSSES:
-        raise UnknownNameError("loss", name, LOSSES)
+    if not isinstance(name, str) or name not in LOSSES:
+        raise UnknownNameError("loss", str(name), LOSSES)
     return LOSSES[name](s)
 
 

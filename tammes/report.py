@@ -51,6 +51,8 @@ def result_block(result: Result, saved: Sequence[str] = ()) -> RenderableType:
         proved = "proved optimal, " if known.optimal else ""
         rows.append(("best known", f"{known.degrees}°   ({proved}{known.source})"))
         rows.append(("", f"this code {comparison(known, code.min_angle_degrees)}"))
+    if "closed_form" in result.settings:
+        rows.append(("closed form", f"{result.settings['closed_form']}; {result.settings['reference']}"))
     rows.append(("upper bound", _bound(bound, result.gap_degrees)))
     free = len(result.rattlers)
     rows.append(("contacts", f"{result.contacts}, {free} rattler{'' if free == 1 else 's'}"))

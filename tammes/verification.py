@@ -74,6 +74,7 @@ def verify(
     if not tolerance >= 0.0:
         raise InvalidParameterError("tolerance", "a non-negative number of radians", tolerance)
     path = Path(path)
+    files.format_of(path)
     record = files.sidecar(path)
     if path == record and "points" not in (document := files.read_json(path)):
         path = path.parent / _named_file(path, document)

@@ -180,9 +180,7 @@ def test_levenshtein_in_high_dimension():
 @pytest.mark.parametrize("bound", [boroczky, levenshtein, upper_bound])
 @pytest.mark.parametrize("d", [2, 3, 4, 7, 32, 64])
 def test_more_points_never_have_a_larger_bound(bound, d):
-    sizes = sorted(
-        {*range(2, 4 * d + 20, 1 + d // 8), *np.geomspace(4 * d + 20, 200_000, 25).astype(int).tolist()}
-    )
+    sizes = sorted({*range(2, 4 * d + 20, 1 + d // 8), *np.geomspace(4 * d + 20, 200_000, 25).astype(int).tolist()})
     bounds = [bound(n, d) for n in sizes]
     angles = [entry.angle for entry in bounds if entry is not None]
     assert angles

@@ -124,7 +124,7 @@ def blocks(request, monkeypatch):
     """One block, and many of them, none of which holds a whole number of rows."""
     if request.param == "blocks":
         monkeypatch.setattr(geometry, "_BLOCK", 5_003)
-        monkeypatch.setattr(geometry, "_PAIRS", 101)
+        monkeypatch.setattr(geometry, "_PAIRS", 11)
 
 
 CODES = [
@@ -176,6 +176,15 @@ def test_many_exact_copies(n, d):
     assert np.isin(indices[copies], copies).all()
     assert (indices != np.arange(n)).all()
     assert len(geometry.pairs_within(points, 0.0)[0]) == 21 * 20 // 2
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize("n", [301, 2100])
+def test_near_ties_are_decided_by_angles_to_the_last_bit(n):
+    points = oracles.polygon(n, d=3)  # two neighbours each, alike up to rounding
+    expected = np.minimum(*(geometry.angle(points, np.roll(points, step, axis=0)) for step in (1, -1)))
+    angles, _ = geometry.nearest_neighbours(points)
+    np.testing.assert_array_equal(angles, expected)
 
 
 def test_searches_agree_with_fifty_digits():
@@ -281,7 +290,6 @@ def test_normalize_mends_no_other_fault(bad):
         geometry.as_points(bad, normalize=True)
 
 
-@pytest.mark.xfail(raises=ValueError, reason="NumPy's own error escapes")
 def test_ragged_rows_are_refused_in_our_words():
     with pytest.raises(InvalidPointsError):
         geometry.as_points([[1.0, 0.0], [1.0]])

@@ -49,10 +49,11 @@ def test_value_is_that_of_the_double_loop(name, s, dtype, n, d):
 
 
 @every_variant
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 1e-4)])
-def test_value_of_a_tight_cluster(name, s, dtype, tolerance):
-    # Angles from 5e-4 to 0.5 rad: on both sides of where 2 - 2 cos gives way to coordinate differences.
-    offsets = torch.tensor([0.0, 5e-4, 6e-3, 0.015, 0.03, 0.09, 0.2, 0.5], dtype=torch.float64)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 1e-5)])
+@pytest.mark.parametrize("closest", [5e-4, 5e-3])
+def test_value_of_a_tight_cluster(name, s, dtype, tolerance, closest):
+    # From `closest` to 0.5 rad: on both sides of where 2 - 2 cos gives way to coordinate differences.
+    offsets = torch.tensor([0.0, closest, 0.015, 0.03, 0.09, 0.2, 0.5], dtype=torch.float64)
     weight = torch.stack([offsets.cos(), offsets.sin(), 0.1 * offsets], dim=-1).to(dtype)
     expected = float(oracles.LOSSES[name](weight.double().numpy(), s))
     assert losses.get(name, s)(weight).item() == pytest.approx(expected, rel=tolerance)
@@ -209,6 +210,10 @@ def test_gradient_of_one_pair_in_single_precision(theta, norms):
     check_gradient_of_one_pair("mma", 2.0, pair(theta, norms, 3, torch.float32), 1e-3)
 
 
+def test_gradient_of_one_pair_with_a_large_exponent():
+    check_gradient_of_one_pair("riesz-fisher", 12, pair(math.pi - 1e-5, (1.0, 1.0), 3), 1e-9)
+
+
 def check_gradient_of_one_pair(name, s, weight, tolerance):
     """Length and direction at once: Eq. 7, 8, 10 and 12 of the paper, along the great circle."""
     grad = grad_of(losses.get(name, s), weight).double().numpy()
@@ -248,29 +253,13 @@ def test_exact_copies_are_separated(name, dtype, d):
     assert losses.mma(moved).item() < -1e-3
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason="1 / MIN_CHORD overflows float16"))
-        if name in {"riesz-fisher", "logarithmic"}
-        else name
-        for name in NAMES
-    ],
-)
+@every_loss
 def test_exact_copies_in_half_precision_stay_finite(name):
     _, grad = losses.get(name).value_and_grad(rows(1, 3, dtype=torch.float16).expand(2, 3).clone())
     assert grad.isfinite().all()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason="the square of the force overflows float32"))
-        if name == "riesz-fisher"
-        else name
-        for name in REPELLING
-    ],
-)
+@pytest.mark.parametrize("name", REPELLING)
 def test_adam_separates_exact_copies_in_single_precision(name):
     weight = rows(1, 3, dtype=torch.float32).expand(2, 3).clone().requires_grad_()
     optimizer = torch.optim.Adam([weight], lr=0.01)
@@ -281,7 +270,6 @@ def test_adam_separates_exact_copies_in_single_precision(name):
     assert losses.mma(weight).item() < -1e-3
 
 
-@pytest.mark.xfail(reason="cosines rank the neighbours: under sqrt(eps) they are all 1")
 @pytest.mark.parametrize(("dtype", "spread"), [(torch.float32, 1e-4), (torch.float64, 1e-9)])
 def test_mma_of_a_cluster_narrower_than_a_cosine_resolves(dtype, spread):
     weight = torch.tensor([[0.6, 0.8, 0.0]], dtype=torch.float64) + spread * rows(10, 3)
@@ -397,18 +385,17 @@ def test_second_derivatives_raise(name):
     weight = rows(5, 3).requires_grad_()
     factor = torch.ones((), dtype=torch.float64, requires_grad=True)
     (grad,) = torch.autograd.grad(factor * losses.get(name)(weight), weight, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
+    with pytest.raises(RuntimeError, match="differentiable once"):
         grad.square().sum().backward()
 
 
-@pytest.mark.xfail(reason="once_differentiable lets the gradient through as a constant")
 @every_loss
 def test_a_gradient_penalty_raises(name):
     # Nothing upstream needs a gradient here: the penalty must not be dropped in silence.
     weight = rows(5, 3).requires_grad_()
     value = losses.get(name)(weight)
     (grad,) = torch.autograd.grad(value, weight, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
+    with pytest.raises(RuntimeError, match="differentiable once"):
         (value + grad.square().sum()).backward()
 
 
@@ -420,9 +407,8 @@ def test_cuda_agrees_with_the_processor(name, dtype):
     weight = rows(3, 40, 4, dtype=dtype)
     weight[1, 30] = weight[1, 2]
     loss, tolerance = losses.get(name), 1000 * torch.finfo(dtype).eps
-    for got, expected in zip(
-        loss.value_and_grad(weight.cuda(), 500), loss.value_and_grad(weight), strict=True
-    ):
+    on_cuda, on_cpu = loss.value_and_grad(weight.cuda(), 500), loss.value_and_grad(weight)
+    for got, expected in zip(on_cuda, on_cpu, strict=True):
         assert got.is_cuda
         largest = expected.abs().max().item()
         torch.testing.assert_close(got.cpu(), expected, rtol=tolerance, atol=tolerance * largest)

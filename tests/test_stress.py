@@ -86,6 +86,16 @@ def test_nudged_icosahedron_has_no_balanced_stress(size):
     assert np.abs(stress.equilibrium_matrix(points, contacts_of(exact)) @ np.ones(30)).max() > 0.1 * size
 
 
+@pytest.mark.parametrize("height", [1e-2, 1e-3, 1e-5])
+def test_a_puckered_square_has_no_balanced_stress(height):
+    # Both neighbours of every corner pull it to the other side of the equator.
+    points = oracles.polygon(4, d=3)
+    points[:, 2] = [height, -height, height, -height]
+    points = oracles.normalized(points)
+    assert len(contacts_of(points)) == 4
+    assert not stress.largest_support(points, contacts_of(points)).any()
+
+
 def test_no_contacts_no_stress():
     assert stress.largest_support(oracles.random_code(4, 3), np.zeros((0, 2), dtype=np.intp)).shape == (0,)
 

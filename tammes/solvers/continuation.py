@@ -75,7 +75,7 @@ def descend(
     *,
     first: float = 64.0,
     last: float = 16_384.0,
-    iterations: int = 300,
+    iterations: int = 600,
     budget: Budget | None = None,
     progress: ProgressCallback = silent,
 ) -> Descended:

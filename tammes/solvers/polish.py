@@ -35,7 +35,9 @@ _FIRST_RADIUS = 0.02  # of the minimal angle: about where linearised angles are 
 _LAST_RADIUS = 1e-13
 _NEWTON_GAIN = 1e-5  # radians: once a program promises less, the contacts are mostly known
 _CLOSED = 2e-14  # radians: contact equations that close to this are solved
-_PROMISE = 1e-8  # of the radius: a smaller gain is within the tolerance of the program
+_FLAT = 1e-8  # gain a radius: less is within the tolerance of the program
+_NEARLY_FLAT = 1e-5  # a slope that curvature turns down again ...
+_RESOLUTION = 4e-15  # ... within less than float64 resolves, radians
 _INTERIOR_POINT_SIZE = 1000  # coordinates from which interior point beats dual simplex
 
 
@@ -101,7 +103,7 @@ class _Program:
 
     gain: float  # promised growth of the minimal angle, radians
     displacement: Floats  # (n, d), tangent
-    stressed: Ints  # (m, 2), pairs with a positive multiplier
+    contact_sets: tuple[Ints, ...]  # (m, 2) each: which pairs may be the contacts, likeliest first
 
 
 class _Climb:
@@ -110,25 +112,36 @@ class _Climb:
     def __init__(self, points: Floats) -> None:
         self.points = points
         self.angle = _min_angle(points)
-        self.radius = _FIRST_RADIUS * self.angle
+        if self.angle == 0.0:  # coinciding points have no direction to part in: give them one
+            nudge = np.random.default_rng(0).normal(size=points.shape)
+            self.points = _retract(points, 1e-6 * nudge)
+            self.angle = _min_angle(self.points)
+        spacing = float(np.median(geometry.nearest_neighbours(self.points)[0]))
+        self.radius = _FIRST_RADIUS * spacing
 
     def step(self) -> Status | None:
         """One program and what follows from it; the status once the climb is over."""
-        if self.angle >= math.pi - _LAST_RADIUS:
+        points, start = self.points, self.angle
+        if start >= math.pi - _LAST_RADIUS:
             return Status.LOCAL_MAXIMUM  # antipodes: no angle is larger
         program = self._solve_program()
         if program is None:
             self.radius *= 0.25
             return None if self.radius > _LAST_RADIUS else Status.STALLED
-        if program.gain < _NEWTON_GAIN and self._close_contacts(program.stressed):
-            return None  # the next program says whether these contacts hold
-        if program.gain <= _PROMISE * self.radius:
-            return Status.LOCAL_MAXIMUM  # no displacement within the radius gains to first order
-        candidate = _retract(self.points, program.displacement)
+        closed = False
+        if program.gain < _NEWTON_GAIN:
+            for contacts in program.contact_sets:
+                closed |= self._close_contacts(contacts)
+        candidate = _retract(points, program.displacement)
         angle = _min_angle(candidate)
-        agreement = (angle - self.angle) / program.gain
+        agreement = (angle - start) / program.gain if program.gain > 0.0 else 0.0
         if angle > self.angle:
             self.points, self.angle = candidate, angle
+        slope = program.gain / self.radius
+        if closed and angle < self.angle:
+            return None  # the next program, from there, says whether these contacts hold
+        if (slope <= _FLAT and agreement < 0.5) or (slope <= _NEARLY_FLAT and program.gain <= _RESOLUTION):
+            return Status.LOCAL_MAXIMUM
         self.radius *= 1.5 if agreement > 0.7 else 0.6 if agreement > 0.2 else 0.25
         return None if self.radius > _LAST_RADIUS else Status.STALLED
 
@@ -154,20 +167,25 @@ class _Climb:
         if solution.x is None:
             return None
         multipliers = -solution.ineqlin.marginals
+        gain = float(solution.x[-1]) * self.radius
         return _Program(
-            gain=float(solution.x[-1]) * self.radius,
+            gain=gain,
             displacement=_ambient(self.points, solution.x[:-1] * self.radius),
-            stressed=pairs[multipliers > 1e-9],
+            # Multipliers show a generic code's contacts; of a symmetric code's they pick only a basis.
+            contact_sets=(pairs[multipliers > 1e-9], pairs[theta - self.angle <= 30.0 * gain + _CLOSED]),
         )
 
     def _close_contacts(self, contacts: Ints) -> bool:
         """Gauss-Newton on `theta_ij = tau`; True if the equations close at a larger minimal angle."""
-        points, best = self.points, self.angle
+        points, best, spread = self.points, self.angle, math.inf
         ends = contacts.T
         for _ in range(8):
             theta = geometry.angle(points[ends[0]], points[ends[1]])
             tau = float(theta.mean())
-            if np.abs(theta - tau).max() <= _CLOSED and best > self.angle - 1e-15:
+            if np.abs(theta - tau).max() > 0.5 * spread:
+                return False  # these angles cannot all be equal nearby
+            spread = float(np.abs(theta - tau).max())
+            if spread <= _CLOSED and best > self.angle - 1e-15:
                 gained = best > self.angle
                 if gained:
                     self.points, self.angle = points, best

@@ -1,0 +1,134 @@
+"""The house: which module may import which, how long a module may be, what start-up may load."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "tammes"
+
+# A module imports only from floors below its own.
+FLOORS = {
+    "errors": 0,
+    "geometry": 1,
+    "pairs": 1,
+    "losses": 2,
+    "solvers.run": 1,
+    "stress": 2,
+    "constructions": 2,
+    "bounds": 2,
+    "spherical_code": 3,
+    "tables": 3,
+    "solvers.sgd": 3,
+    "solvers.continuation": 3,
+    "solvers.polish": 3,
+    "files": 4,
+    "plots": 4,
+    "result": 4,
+    "api": 5,
+    "verification": 5,
+    "bench": 6,
+    "report": 6,
+    "cli": 7,
+    "__main__": 8,
+}
+TORCH = {"losses", "pairs", "solvers.sgd", "api", "bench"}  # the search wing; the last two load it when they run
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def name_of(path):
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+def imports(path, *, typing_too=False):
+    """Absolute names of what a module imports, anywhere in it."""
+    tree = ast.parse(path.read_text())
+    skipped = {
+        child
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test) and not typing_too
+        for child in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide the floor"
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                known = full.removeprefix("tammes.") in FLOORS
+                yield full if known else node.module
+
+
+def ours(path):
+    return {name.removeprefix("tammes.") for name in imports(path) if name.startswith("tammes.")}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_imports_only_from_floors_below(path):
+    name = name_of(path)
+    if name.endswith("__init__"):
+        pytest.skip("front doors: lazy names only")
+    for other in ours(path):
+        assert FLOORS[other] < FLOORS[name], f"{name} imports {other}"
+
+
+def test_every_module_stands_on_a_floor():
+    names = {name_of(path) for path in MODULES if not name_of(path).endswith("__init__")}
+    assert names == set(FLOORS)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_the_search_wing_imports_torch(path):
+    if any(name == "torch" or name.startswith("torch.") for name in imports(path)):
+        assert name_of(path) in TORCH
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_nobody_imports_pyplot(path):
+    assert not any("pyplot" in name for name in imports(path, typing_too=True))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_module_is_too_long(path):
+    assert len(path.read_text().splitlines()) <= 500
+
+
+@pytest.mark.parametrize("name", sorted(set(FLOORS) - {"__main__"}))
+def test_every_module_has_its_test(name):
+    last = name.rsplit(".", maxsplit=1)[-1]
+    assert (Path(__file__).parent / f"test_{last}.py").is_file()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["--help"],
+        ["--version"],
+        ["solve", "--help"],
+        ["table", "--d", "3", "--n", "30"],
+        ["verify", "{file}"],
+    ],
+    ids=" ".join,
+)
+def test_light_commands_load_neither_torch_nor_pyplot(command, tmp_path):
+    import numpy as np
+
+    file = tmp_path / "square.npy"
+    np.save(file, [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
+    script = (
+        "import sys\n"
+        "from tammes.cli import main\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n    assert not end.code, end.code\n"
+        "heavy = {'torch', 'matplotlib.pyplot', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    arguments = [part.format(file=file) for part in command]
+    run = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout

@@ -1,0 +1,73 @@
+"""What is installed works without the checkout: the wheel is built, installed and run elsewhere."""
+
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import tammes
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*command, cwd, **options):
+    done = subprocess.run(list(map(str, command)), cwd=cwd, capture_output=True, text=True, check=False, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    run(
+        *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"),
+        *("--wheel-dir", folder, ROOT),
+        cwd=folder,
+    )
+    return next(folder.glob("tammes-*.whl"))
+
+
+def test_the_wheel_holds_package_tables_and_licence(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    for needed in ("tammes/py.typed", "tammes/cli.py", "tammes/sloane_tables/sloane_d3.csv"):
+        assert needed in names
+    assert any(name.endswith("LICENSE") for name in names)
+    assert not any(name.startswith(("tests", "benchmarks", "docs")) for name in names)
+    tables = {path.name for path in (ROOT / "sloane_tables").glob("*.csv")}
+    assert {Path(name).name for name in names if name.endswith(".csv")} == tables
+
+
+def test_the_wheel_runs_outside_the_checkout(wheel, tmp_path):
+    venv.create(tmp_path / "env", with_pip=False)
+    python = tmp_path / "env" / "bin" / "python"
+    run(sys.executable, "-m", "pip", "--quiet", "--python", python, "install", "--no-deps", wheel, cwd=tmp_path)
+    site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])", cwd=tmp_path).strip())
+    # The dependencies of the outer environment, after the wheel's own package.
+    (site / "outer.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    where = run(python, "-c", "import tammes; print(tammes.__file__)", cwd=tmp_path)
+    assert Path(where.strip()).parent.parent == site
+    script = tmp_path / "env" / "bin" / "tammes"
+    assert "38.59711595387" in run(script, "table", "--d", "3", "--n", "30", cwd=tmp_path)
+    assert "109.471220634491°" in run(script, "solve", "--d", "3", "--n", "4", cwd=tmp_path)
+    assert "agrees" in run(script, "verify", "tammes_d3_n4.npy", cwd=tmp_path)
+
+
+def test_a_plain_checkout_finds_its_tables(tmp_path):
+    code = "import tammes.tables as t; print(t.folder(), t.best_known(30, 3).degrees)"
+    out = run(sys.executable, "-c", code, cwd=ROOT)
+    assert "38.59711595387" in out
+
+
+def test_public_names_exist_and_are_lazy():
+    for name in tammes.__all__:
+        assert getattr(tammes, name) is not None
+    assert tammes.__version__
+    assert set(tammes.__all__) <= set(dir(tammes))
+    with pytest.raises(AttributeError, match="no attribute 'sove'"):
+        tammes.sove  # noqa: B018
+    loaded = run(sys.executable, "-c", "import sys, tammes; print('torch' in sys.modules)", cwd=ROOT)
+    assert loaded.strip() == "False"
