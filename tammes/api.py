@@ -157,7 +157,7 @@ def _finish(
 
 
 def _climb(
-    points: Floats, budget: Budget, progress: ProgressCallback, history: dict[str, list[float]]
+    points: Floats, budget: Budget, progress: ProgressCallback, history: dict[str, list[float | None]]
 ) -> tuple[Floats, Status, list[dict[str, Any]]]:
     """From a loss's optimum to a local maximum of the minimal angle: soft-min ladder, then polish."""
     from tammes.solvers.continuation import descend
@@ -196,8 +196,12 @@ def _climb(
     return polished.points, polished.status, phases
 
 
-def _history(batched: dict[str, list[list[float]]], best: int) -> dict[str, list[float]]:
-    """The course of the best start; angles in degrees."""
-    course = {name: [values[best] for values in windows] for name, windows in batched.items()}
-    course["min_angle_degrees"] = [math.degrees(angle) for angle in course.pop("min_angle")]
+def _history(batched: dict[str, list[list[float]]], best: int) -> dict[str, list[float | None]]:
+    """The course of the best start; angles in degrees; None where a loss was not finite."""
+    course: dict[str, list[float | None]] = {}
+    for name, windows in batched.items():
+        values = [values[best] for values in windows]
+        if name == "min_angle":
+            name, values = "min_angle_degrees", [math.degrees(angle) for angle in values]
+        course[name] = [value if math.isfinite(value) else None for value in values]
     return course

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tammes import files, tables
-from tammes.errors import FileFormatError, InvalidParameterError, UnknownNameError
+from tammes.errors import FileAccessError, FileFormatError, InvalidParameterError, UnknownNameError
 from tammes.result import versions
 
 __all__ = ["COLUMNS", "Cell", "Settings", "gradient_curves", "run_table1"]
@@ -158,7 +158,11 @@ def run_table1(
     for name, value in (("seeds", seeds), ("workers", workers)):
         if value is not None and value < 1:
             raise InvalidParameterError(name, "an integer of at least 1", value)
-    out.mkdir(parents=True, exist_ok=True)
+    _check_device(settings.device)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileAccessError(out, f"the folder cannot be made ({error.strerror})") from None
     store = out / "table1.json"
     done = {} if fresh else _stored(store, settings)
     wanted = [Cell(n, d, loss, seed) for n, d in rows for loss in losses for seed in range(seeds)]
@@ -174,6 +178,13 @@ def run_table1(
     table = _table(wanted, done, losses)
     _write_reports(out, table, losses, seeds, document)
     return document | {"rows": table}
+
+
+def _check_device(name: str) -> None:
+    """Refuse a missing device here, not in every worker."""
+    from tammes.solvers.sgd import resolve_device
+
+    resolve_device(name)
 
 
 def _default_workers(settings: Settings) -> int:

@@ -195,7 +195,7 @@ def _save(result: Result, target: Path, *, force: bool) -> list[str]:
     except FileAccessError as error:
         rescue = Path(tempfile.mkdtemp(prefix="tammes_")) / target.name
         saved = _write_pair(result, rescue, force=False)
-        raise FileAccessError(target, str(error), f"The code was saved as {saved[0]} instead.") from None
+        raise FileAccessError(target, error.reason, f"The code was saved as {saved[0]} instead.") from None
 
 
 def _write_pair(result: Result, target: Path, *, force: bool) -> list[str]:
@@ -218,6 +218,13 @@ def _json(document: dict[str, Any]) -> str:
 
 def _print_json(document: dict[str, Any] | list[Any]) -> None:
     sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+
+def _print_files(*paths: Path, as_json: bool) -> None:
+    if as_json:
+        _print_json({"files": [str(path) for path in paths]})
+    else:
+        print("\n".join(map(str, paths)))
 
 
 @contextmanager
@@ -362,6 +369,7 @@ def convert(
     normalize: Normalize = False,
     d: SomeDimension = None,
     force: Force = False,
+    as_json: Json = False,
 ) -> None:
     """Write points in another format: .npy .npz .csv .txt (Sloane's) .json .off."""
     from tammes import files
@@ -370,7 +378,10 @@ def convert(
     files.check_writable(target, force=force)
     code = files.load(source, d=d, normalize=normalize)
     files.save(target, code, force=force)
-    print(f"{target}: {code.n} points in d = {code.d}, minimal angle {code.min_angle_degrees:.12f}°")
+    if as_json:
+        _print_json({"file": str(target), "n": code.n, "d": code.d, "min_angle_degrees": code.min_angle_degrees})
+    else:
+        print(f"{target}: {code.n} points in d = {code.d}, minimal angle {code.min_angle_degrees:.12f}°")
 
 
 @app.command()
@@ -383,6 +394,7 @@ def plot(
     normalize: Normalize = False,
     d: SomeDimension = None,
     force: Force = False,
+    as_json: Json = False,
 ) -> None:
     """Draw a code (d = 3: the sphere; any d: histograms of its angles), or the course of its run."""
     from tammes import bounds, files, plots, tables
@@ -399,7 +411,7 @@ def plot(
         known = tables.best_known_or_none(code.n, code.d)
         figure = plots.plot_code(code, known, bounds.upper_bound(code.n, code.d))
     files.write_atomically(target, plots.figure_bytes(figure, target.suffix), force=force)
-    print(target)
+    _print_files(target, as_json=as_json)
 
 
 # --- bench ------------------------------------------------------------------------------------
@@ -464,6 +476,7 @@ def bench_table1(
 def gradients(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of gradients.png and gradients.csv.")] = Path(),
     force: Force = False,
+    as_json: Json = False,
 ) -> None:
     """Draw the paper's Figure 2 from the code's own gradients: PNG and CSV."""
     from tammes import bench, files, plots
@@ -477,4 +490,4 @@ def gradients(
     files.write_atomically(out / "gradients.csv", ("\n".join(lines) + "\n").encode(), force=force)
     picture = plots.figure_bytes(plots.plot_gradients(theta, curves))
     files.write_atomically(out / "gradients.png", picture, force=force)
-    print(f"{out / 'gradients.png'}\n{out / 'gradients.csv'}")
+    _print_files(out / "gradients.png", out / "gradients.csv", as_json=as_json)

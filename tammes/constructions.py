@@ -101,10 +101,12 @@ def simplex(n: int, d: int) -> Floats:
 
 def orthoplex(d: int) -> Floats:
     """The 2d points +-e_k, shape `(2d, d)`: all angles are right or straight."""
+    _, d = check_size(2, d)
     return np.concatenate([np.eye(d), -np.eye(d)])
 
 
 def regular_polygon(n: int) -> Floats:
     """n points at equal angles 2 pi / n on the circle, shape `(n, 2)`."""
+    n, _ = check_size(n, 2)
     turn = 2.0 * np.pi * np.arange(n) / n
     return np.stack([np.cos(turn), np.sin(turn)], axis=1)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 __all__ = [
-    "ClaimError",
     "DeviceError",
     "FileAccessError",
     "FileFormatError",
@@ -26,6 +26,18 @@ __all__ = [
 class TammesError(Exception):
     """Root of every error that this package raises on purpose."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Cross from a worker process as what it is: messages are composed once, not again."""
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[TammesError], args: tuple[Any, ...], state: dict[str, Any]) -> TammesError:
+    """An error of that kind without composing its message."""
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
 
 class InvalidParameterError(TammesError, ValueError):
     """A parameter does not meet its requirement: "`n` must be an integer of at least 2. Got 1."."""
@@ -34,7 +46,7 @@ class InvalidParameterError(TammesError, ValueError):
         self.name = name
         self.requirement = requirement
         self.value = value
-        shown = value if isinstance(value, str) and " " in value else repr(value)
+        shown = " ".join((value if isinstance(value, str) and " " in value else repr(value)).split())
         super().__init__(f"`{name}` must be {requirement}. Got {shown}. {remedy}".rstrip())
 
 
@@ -63,6 +75,7 @@ class FileAccessError(TammesError, OSError):
 
     def __init__(self, path: str | Path, reason: str, remedy: str = "") -> None:
         self.path = Path(path)
+        self.reason = reason
         super().__init__(f"{path}: {reason}. {remedy}".rstrip())
 
 
@@ -71,11 +84,8 @@ class FileFormatError(TammesError, ValueError):
 
     def __init__(self, path: str | Path, reason: str, remedy: str = "") -> None:
         self.path = Path(path)
+        self.reason = reason
         super().__init__(f"{path}: {reason}. {remedy}".rstrip())
-
-
-class ClaimError(TammesError, ValueError):
-    """A stored claim disagrees with what is measured from the points."""
 
 
 class DeviceError(TammesError, RuntimeError):

@@ -19,8 +19,8 @@ import io
 import json
 import os
 import re
+import stat
 import tempfile
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tammes.constructions import check_size
 from tammes.errors import (
     FileAccessError,
     FileFormatError,
@@ -77,6 +78,8 @@ def load(path: str | Path, *, d: int | None = None, normalize: bool = False) -> 
         UnknownNameError: if no format has this extension.
     """
     path = Path(path)
+    if d is not None:
+        _, d = check_size(2, d)
     reader = format_of(path)
     content = _read(path)
     if path.suffix.lower() == ".txt" and d is None:
@@ -85,23 +88,12 @@ def load(path: str | Path, *, d: int | None = None, normalize: bool = False) -> 
         array = reader.read(content, d)
     except (InvalidParameterError, FileFormatError):
         raise
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        OSError,
-        EOFError,
-        MemoryError,
-        OverflowError,
-        RecursionError,
-        SyntaxError,
-        zipfile.BadZipFile,
-    ) as error:
+    except Exception as error:  # a broken file makes the parsers of the libraries fail in every way
         raise FileFormatError(path, _one_line(error)) from None
     try:
         return SphericalCode(array, normalize=normalize)
     except InvalidPointsError as error:
-        raise FileFormatError(path, _one_line(error).rstrip(".")) from None
+        raise FileFormatError(path, _one_line(error)) from None
 
 
 def save(path: str | Path, code: SphericalCode, *, force: bool = False) -> None:
@@ -146,11 +138,18 @@ def check_writable(path: str | Path, *, force: bool = False) -> None:
     """
     path = Path(path)
     folder = path.parent
+    try:
+        is_folder = stat.S_ISDIR(path.stat().st_mode)
+        exists = True
+    except (FileNotFoundError, NotADirectoryError):
+        is_folder = exists = False
+    except (OSError, ValueError) as error:  # a name too long, a null byte, a folder that is closed
+        raise FileAccessError(path, f"cannot be written ({_reason(error)})") from None
     if not folder.is_dir():
         raise FileAccessError(path, f"the folder {folder} does not exist", "Create it first.")
-    if path.is_dir():
+    if is_folder:
         raise FileAccessError(path, "this is a folder", "Name a file in it.")
-    if path.exists() and not force:
+    if exists and not force:
         raise FileAccessError(path, "the file exists", "Use --force to replace it.")
     try:
         with tempfile.TemporaryFile(dir=folder):
@@ -192,8 +191,9 @@ def read_json(path: str | Path) -> dict[str, Any]:
         FileAccessError: if the file cannot be read.
         FileFormatError: if it holds anything but one JSON object.
     """
+    content = _read(Path(path))
     try:
-        document = json.loads(_read(Path(path)).decode("utf-8"))
+        document = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise FileFormatError(path, f"not JSON: {_one_line(error)}") from None
     if not isinstance(document, dict):
@@ -204,19 +204,19 @@ def read_json(path: str | Path) -> dict[str, Any]:
 def _read(path: Path) -> bytes:
     try:
         content = path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         raise FileAccessError(path, f"cannot be read ({_reason(error)})") from None
     if not content:
         raise FileFormatError(path, "the file is empty")
     return content
 
 
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
+def _reason(error: OSError | ValueError) -> str:
+    return (getattr(error, "strerror", None) or str(error)).lower()
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
 def _umask() -> int:
@@ -246,8 +246,10 @@ def _write_npy(points: Floats) -> bytes:
 
 
 def _read_npz(content: bytes, _: int | None) -> Numbers:
+    if not content.startswith(b"PK"):
+        raise ValueError("not an .npz archive")
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        if isinstance(archive, np.ndarray) or "points" not in archive:
+        if "points" not in archive:
             raise ValueError("no array named `points`")
         array: Numbers = archive["points"]
     return array
@@ -304,7 +306,7 @@ def _write_txt(points: Floats) -> bytes:
 
 
 def _read_json_points(content: bytes, _: int | None) -> Numbers:
-    document = json.loads(content.decode("utf-8"))
+    document = json.loads(content.decode("utf-8-sig"))
     if not isinstance(document, dict) or "points" not in document:
         raise ValueError("no `points` in this JSON; a record of provenance names its file under `file`")
     return np.array(document["points"])
@@ -332,8 +334,10 @@ def _write_off(points: Floats) -> bytes:
     if d != 3:
         raise InvalidParameterError("d", "3 for the .off format", d)
     try:
-        corners = ConvexHull(points).simplices
-        inward = np.linalg.det(points[corners]) < 0.0
+        hull = ConvexHull(points)
+        corners = hull.simplices
+        a, b, c = points[corners.T]
+        inward = np.einsum("ij,ij->i", np.cross(b - a, c - a), hull.equations[:, :3]) < 0.0
         corners[inward] = corners[inward, ::-1]  # viewers draw the side that runs anticlockwise
         facets = corners.tolist()
     except (QhullError, ValueError):  # all points on one circle, or fewer than four

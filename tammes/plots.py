@@ -141,7 +141,7 @@ def _draw_nearest(axes: Axes, code: SphericalCode, known: KnownValue | None, bou
     axes.legend(fontsize=8, frameon=False)
 
 
-def plot_history(history: Mapping[str, Sequence[float]], title: str = "") -> Figure:
+def plot_history(history: Mapping[str, Sequence[float | None]], title: str = "") -> Figure:
     """The course of a run: best measured angle, loss and learning rate, then the polish.
 
     Args:
@@ -155,20 +155,21 @@ def plot_history(history: Mapping[str, Sequence[float]], title: str = "") -> Fig
 
     if not history.get("step"):
         raise InvalidParameterError("history", "a record with a course; closed forms have none", "nothing")
-    climbed = history.get("polish_min_angle_degrees") or []
-    columns = 2 if climbed else 1
+    course = {name: np.array(values, dtype=np.float64) for name, values in history.items()}  # None becomes nan
+    climbed = course.get("polish_min_angle_degrees", ())
+    columns = 2 if len(climbed) else 1
     figure = Figure(figsize=(5.5 * columns, 5.2), layout="constrained")
     axes = figure.subplots(2, columns, squeeze=False)
-    steps = history["step"]
-    axes[0][0].plot(steps, history["min_angle_degrees"], color=_INK)
+    steps = course["step"]
+    axes[0][0].plot(steps, course["min_angle_degrees"], color=_INK)
     axes[0][0].set(ylabel="best minimal angle (degrees)")
-    axes[1][0].plot(steps, history["loss"], color=_CONTACT)
+    axes[1][0].plot(steps, course["loss"], color=_CONTACT)
     axes[1][0].set(xlabel="step", ylabel="loss (mean of a window)")
     rates = axes[1][0].twinx()
-    rates.step(steps, history["learning_rate"], where="pre", color=_MARK, linewidth=1.0)
+    rates.step(steps, course["learning_rate"], where="pre", color=_MARK, linewidth=1.0)
     rates.set_yscale("log")
     rates.set_ylabel("learning rate", color=_MARK)
-    if climbed:
+    if len(climbed):
         axes[0][1].plot(range(1, len(climbed) + 1), climbed, marker="o", markersize=3, color=_INK)
         axes[0][1].ticklabel_format(useOffset=False)
         axes[0][1].set(title="polish", xlabel="linear program", ylabel="minimal angle (degrees)")

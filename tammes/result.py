@@ -44,7 +44,7 @@ class Result:
     settings: dict[str, Any] = field(default_factory=dict)
     before_polish: float | None = None
     phases: tuple[dict[str, Any], ...] = ()
-    history: dict[str, list[float]] = field(default_factory=dict)
+    history: dict[str, list[float | None]] = field(default_factory=dict)
 
     @property
     def interrupted(self) -> bool:

@@ -18,6 +18,9 @@ TOLERANCE = 1e-12
 """Claimed and measured angles agree within this, radians."""
 
 
+_CLAIMS = {"min_angle", "min_angle_degrees", "max_cosine", "digest", "n", "d", "contacts", "rattlers"}
+
+
 @dataclass(frozen=True)
 class Verification:
     """A measured code, and where a claim about it is wrong."""
@@ -71,7 +74,7 @@ def verify(
         FileFormatError: if a file does not hold what it should.
         InvalidParameterError: if the tolerance is negative or not a number.
     """
-    if not tolerance >= 0.0:
+    if not isinstance(tolerance, (int, float)) or not 0.0 <= tolerance < math.inf:
         raise InvalidParameterError("tolerance", "a non-negative number of radians", tolerance)
     path = Path(path)
     files.format_of(path)
@@ -82,7 +85,7 @@ def verify(
     if not record.is_file():
         return Verification(code, None)
     claim = files.read_json(record)
-    if "min_angle" not in claim and "min_angle_degrees" not in claim:
+    if not (_CLAIMS - {"n", "d"} if "points" in claim else _CLAIMS) & claim.keys():
         return Verification(code, None)  # a file of points that claims nothing
     return Verification(code, record, tuple(_disagreements(claim, code, tolerance, normalize)))
 
@@ -90,7 +93,7 @@ def verify(
 def _named_file(record: Path, document: dict[str, Any]) -> str:
     """The file of points that a record belongs to; always beside the record."""
     name = document.get("file")
-    if not isinstance(name, str) or Path(name).name != name:
+    if not isinstance(name, str) or Path(name).name != name or name in {"", ".."}:
         raise FileFormatError(record, "it holds no `points`, and no `file` beside it that does")
     return name
 
@@ -119,19 +122,16 @@ def _disagreements(claim: dict[str, Any], code: SphericalCode, tolerance: float,
             continue
         claimed = claim[name]
         number = isinstance(claimed, (int, float)) and not isinstance(claimed, bool)
-        if not number or not abs(claimed - measured) <= allowed:
+        if not number or not measured - allowed <= claimed <= measured + allowed:
             wrong.append(f"{name}: claimed {claimed!r}, measured {measured!r}")
     if not normalize:  # normalised rows are other points: their last digits are not claimed
-        contacts, rattlers = claim.get("contacts"), claim.get("rattlers")
-        if isinstance(contacts, dict):
-            within = contacts.get("tolerance")
-            within = within if isinstance(within, float) and within >= 0.0 else CONTACT_TOLERANCE
-            counts = [("contacts", contacts, len(code.contacts(within)))]
-            if isinstance(rattlers, dict):
-                counts.append(("rattlers", rattlers, len(code.rattlers(within))))
-            wrong += [
-                f"{name}: claimed {stated.get('count')!r}, measured {counted}"
-                for name, stated, counted in counts
-                if stated.get("count") != counted
-            ]
+        contacts = claim.get("contacts")
+        within = contacts.get("tolerance") if isinstance(contacts, dict) else None
+        within = within if isinstance(within, float) and within >= 0.0 else CONTACT_TOLERANCE
+        for name, measure in (("contacts", code.contacts), ("rattlers", code.rattlers)):
+            if name in claim:
+                stated = claim[name].get("count") if isinstance(claim[name], dict) else claim[name]
+                counted = len(measure(within))
+                if isinstance(stated, bool) or stated != counted:
+                    wrong.append(f"{name}: claimed {stated!r}, measured {counted}")
     return wrong

@@ -120,7 +120,6 @@ def test_off_files_of_others(newline, tmp_path):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig"])
-@pytest.mark.xfail(reason="a byte order mark is read in .csv, .txt and .off, not in .json")
 def test_a_byte_order_mark_before_json(encoding, tmp_path):
     path = tmp_path / "a.json"
     path.write_text(json.dumps({"points": SQUARE.tolist()}), encoding=encoding)
@@ -170,7 +169,6 @@ def test_a_wrong_dimension_that_divides_the_count_is_off_the_sphere(tmp_path):
         files.load(path)
 
 
-@pytest.mark.xfail(reason="the file is blamed for a parameter of the wrong type")
 @pytest.mark.parametrize("d", [2.0, "2", True], ids=repr)
 def test_a_dimension_of_the_wrong_type_is_the_callers_fault(d, tmp_path):
     path = tmp_path / "a.txt"
@@ -283,7 +281,6 @@ def test_checking_leaves_nothing_behind(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.xfail(reason="the operating system's own errors escape")
 @pytest.mark.parametrize("name", ["x" * 300 + ".npy", "a\0.npy"], ids=["too long", "null byte"])
 @pytest.mark.parametrize(
     "act", [files.check_writable, lambda path: files.save(path, ICOSAHEDRON)], ids=["check", "save"]
@@ -297,7 +294,7 @@ def test_impossible_names_to_write(act, name, tmp_path):
     "name",
     [
         pytest.param("x" * 300 + ".npy", id="too long"),
-        pytest.param("a\0.npy", id="null byte", marks=pytest.mark.xfail(reason="a ValueError of Python escapes")),
+        pytest.param("a\0.npy", id="null byte"),
         pytest.param("none.npy", id="missing"),
         pytest.param("none/a.npy", id="missing folder"),
         pytest.param("folder.npy", id="folder"),
@@ -315,7 +312,6 @@ def test_names_that_cannot_be_read(name, tmp_path):
 CUBE = oracles.normalized([[a, b, c] for a in (1, -1) for b in (1, -1) for c in (1, -1)])
 PYRAMID = np.delete(oracles.orthoplex(3), 5, axis=0)
 CAP = oracles.normalized([[3, 0, 10], [-1, 2, 10], [-1, -2, 10], [0, 0, 1]])
-escapes = pytest.mark.xfail(reason="facets are turned by the side of the origin, which lies on or outside them")
 
 
 @pytest.mark.parametrize(
@@ -325,8 +321,8 @@ escapes = pytest.mark.xfail(reason="facets are turned by the side of the origin,
         pytest.param(oracles.orthoplex(3), 8, id="octahedron"),
         pytest.param(CUBE, 12, id="cube"),
         pytest.param(oracles.random_code(30, 3), 56, id="random"),
-        pytest.param(PYRAMID, 6, id="origin on a facet", marks=escapes),
-        pytest.param(CAP, 4, id="origin outside", marks=escapes),
+        pytest.param(PYRAMID, 6, id="origin on a facet"),
+        pytest.param(CAP, 4, id="origin outside"),
     ],
 )
 def test_facets_close_up_and_face_outward(points, facets, tmp_path):
@@ -389,7 +385,6 @@ def test_float32_rows_are_normalised_when_asked(suffix, tmp_path):
 
 NPY = packed(np.save, SQUARE)
 NPZ = packed(np.savez, points=SQUARE)
-ESCAPES = pytest.mark.xfail(reason="an error of a library escapes the reader, or shows through it")
 
 
 def zipped(name, content):
@@ -499,7 +494,7 @@ HOSTILE = {
         "too large": (points_json("[[1, 0], [1e999, 1]]"), "finite. Got row 1"),
         "huge integer": (points_json(f"[[1, 0], [1{'0' * 400}, 0]]"), "real numbers"),
         "endless integer": (points_json(f"[[1, 0], [1{'0' * 9000}, 0]]"), "digits"),
-        "deep": (points_json(DEEP), "recursion"),
+        "deep": (points_json(DEEP), None),
         "deep for an array": (points_json("[" * 70 + "]" * 70), "dimension"),
         "too flat": (points_json("[1, 0, 0, 1]"), "shape"),
         "too deep": (points_json("[[[1, 0], [0, 1]], [[1, 0], [0, 1]]]"), "shape"),
@@ -524,14 +519,11 @@ HOSTILE = {
 }
 
 
-LEAKS = {".npy-bracket", ".npz-unknown compression", ".npz-encrypted", ".npz-broken stream", ".npz-an .npy"}
-
-
 def hostile():
     for suffix, cases in HOSTILE.items():
         for name, case in {"empty": (b"", "the file is empty"), **cases}.items():
             label = f"{suffix}-{name}"
-            yield pytest.param(suffix, *case, id=label, marks=[ESCAPES] if label in LEAKS else [])
+            yield pytest.param(suffix, *case, id=label)
 
 
 def refused(path, reason=None):
@@ -613,11 +605,8 @@ def damaged(content, rng):
 @pytest.mark.parametrize(
     ("suffix", "write"),
     [
-        *[
-            pytest.param(suffix, form.write, marks=[ESCAPES] if suffix in {".npy", ".npz"} else [], id=suffix)
-            for suffix, form in files.FORMATS.items()
-        ],
-        pytest.param(".npz", lambda points: packed(np.savez_compressed, points=points), id="compressed", marks=ESCAPES),
+        *[pytest.param(suffix, form.write, id=suffix) for suffix, form in files.FORMATS.items()],
+        pytest.param(".npz", lambda points: packed(np.savez_compressed, points=points), id="compressed"),
     ],
 )
 def test_damaged_files_load_or_are_refused(suffix, write, tmp_path):
@@ -650,7 +639,7 @@ def test_read_json_is_one_object(tmp_path):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        pytest.param(b"", "the file is empty", marks=pytest.mark.xfail(reason="the path and two reasons are printed")),
+        pytest.param(b"", "the file is empty"),
         (b"[1, 2]", "not a JSON object"),
         (b"null", "not a JSON object"),
         (b"{'n': 1}", "not JSON: "),

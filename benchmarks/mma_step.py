@@ -1,0 +1,100 @@
+"""One step of MMA against the plain autograd loop, on one thread, in one run.
+
+Plain: normalize -> gram -> masked max -> arccos -> mean -> backward -> torch.optim.SGD.
+Ours: the step of `tammes.solvers.sgd`. The two alternate, so that a drift of the machine meets both;
+the ratio of every pair is taken, and the median printed.
+
+    python benchmarks/mma_step.py [--dtype float32] [--pairs 15] [--out benchmarks/mma_step.md]
+"""
+
+import argparse
+import platform
+import statistics
+import time
+from pathlib import Path
+
+import torch
+
+from tammes import bench, losses
+from tammes.solvers.sgd import DTYPES
+
+SIZES = [(30, 3), (130, 3), (30, 4), (130, 4), (600, 4), (30, 5), (130, 5)]
+
+
+def plain(n, d, dtype):
+    """The loop that one writes first."""
+    weight = torch.randn(n, d, dtype=dtype, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    optimizer = torch.optim.SGD([weight], lr=0.1, momentum=0.9)
+    mask = 2.0 * torch.eye(n, dtype=dtype)
+
+    def step():
+        optimizer.zero_grad()
+        unit = torch.nn.functional.normalize(weight, dim=1)
+        largest = (unit @ unit.T - mask).max(dim=1).values
+        loss = -torch.arccos(largest.clamp(-0.99999, 0.99999)).mean()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def ours(n, d, dtype):
+    """What `SGD._iterate` does in a step."""
+    weight = torch.randn(1, n, d, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    velocity, total, rate = torch.zeros_like(weight), weight.new_zeros(1), weight.new_full((1, 1, 1), 0.1)
+    loss = losses.MMA()
+
+    def step():
+        with torch.inference_mode():
+            value, grad = loss.value_and_grad(weight)
+            velocity.mul_(0.9).add_(grad)
+            weight.addcmul_(velocity, rate, value=-1.0)
+            total.add_(value)
+
+    return step
+
+
+def seconds(step, repeats):
+    start = time.perf_counter()
+    for _ in range(repeats):
+        step()
+    return (time.perf_counter() - start) / repeats
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dtype", choices=DTYPES)
+    parser.add_argument("--pairs", type=int, default=15)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    machine = bench.machine()
+    lines = [
+        "# One step of MMA against the plain autograd loop",
+        "",
+        f"{machine['processor']}, {machine['cores']} cores, one thread; Python {platform.python_version()}, "
+        f"torch {torch.__version__}. Medians of {options.pairs} alternating pairs.",
+        "",
+        "| (d, n) | dtype | plain, µs a step | ours, µs a step | ratio, median | ratio, least to most |",
+        "|---|---|---|---|---|---|",
+    ]
+    for dtype in [options.dtype] if options.dtype else list(DTYPES):
+        for n, d in SIZES:
+            steps = plain(n, d, DTYPES[dtype]), ours(n, d, DTYPES[dtype])
+            repeats = 100 if n > 200 else 300
+            for step in steps:
+                seconds(step, 50)
+            pairs = [[seconds(step, repeats) for step in steps] for _ in range(options.pairs)]
+            ratios = [a / b for a, b in pairs]
+            medians = [1e6 * statistics.median(column) for column in zip(*pairs, strict=True)]
+            lines.append(
+                f"| ({d}, {n}) | {dtype} | {medians[0]:.0f} | {medians[1]:.0f} | {statistics.median(ratios):.1f} "
+                f"| {min(ratios):.1f} to {max(ratios):.1f} |"
+            )
+            print(lines[-1], flush=True)
+    if options.out:
+        options.out.write_text("\n".join([*lines, "", "Command: `python benchmarks/mma_step.py`"]) + "\n")
+
+
+if __name__ == "__main__":
+    main()
