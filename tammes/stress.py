@@ -6,13 +6,16 @@ balanced stress is the first-order certificate of a local maximum; a point that 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linprog
-from scipy.sparse import csr_array
 
 from tammes import geometry
 from tammes.geometry import Floats, Ints
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 __all__ = ["equilibrium_matrix", "largest_support"]
 
@@ -32,6 +35,8 @@ def equilibrium_matrix(points: Floats, contacts: Ints) -> csr_array[np.float64]:
     Returns:
         Sparse, shape `(n (d - 1), m)`.
     """
+    from scipy.sparse import csr_array
+
     n, d = points.shape
     ends = contacts.T  # (2, m)
     toward = np.stack(geometry.pair_tangents(points[ends[0]], points[ends[1]]))  # (2, m, d)
@@ -62,6 +67,7 @@ def largest_support(points: Floats, contacts: Ints) -> NDArray[np.bool_]:
     forces = equilibrium_matrix(points, contacts)
     if np.abs(np.asarray(forces.sum(axis=1))).max() < _BALANCED:  # symmetric codes: no program to solve
         return np.ones(m, dtype=np.bool_)
+    from scipy.optimize import linprog
     from scipy.sparse import hstack
 
     solution = linprog(

@@ -95,6 +95,7 @@ def test_file_errors_begin_with_the_path(kind, remedy, end, tmp_path):
     assert error.path == path
 
 
+@pytest.mark.parametrize("kind", [DeviceError, NotTabulatedError, TammesError])
 def test_plain_errors_keep_their_message(kind):
     assert str(kind("a sentence.")) == "a sentence."  # a KeyError among the parents would quote it
 

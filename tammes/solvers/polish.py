@@ -118,6 +118,7 @@ class _Climb:
             self.angle = _min_angle(self.points)
         spacing = float(np.median(geometry.nearest_neighbours(self.points)[0]))
         self.radius = _FIRST_RADIUS * spacing
+        self._newton_gain = _NEWTON_GAIN
 
     def step(self) -> Status | None:
         """One program and what follows from it; the status once the climb is over."""
@@ -129,9 +130,10 @@ class _Climb:
             self.radius *= 0.25
             return None if self.radius > _LAST_RADIUS else Status.STALLED
         closed = False
-        if program.gain < _NEWTON_GAIN:
+        if program.gain < self._newton_gain:
             for contacts in program.contact_sets:
                 closed |= self._close_contacts(contacts)
+            self._newton_gain = program.gain if closed else program.gain / 3.0  # fail seldom: a try costs a program
         candidate = _retract(points, program.displacement)
         angle = _min_angle(candidate)
         agreement = (angle - start) / program.gain if program.gain > 0.0 else 0.0
