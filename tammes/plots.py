@@ -152,28 +152,30 @@ def plot_history(history: Mapping[str, Sequence[float | None]], title: str = "")
         InvalidParameterError: if the record has no course (a closed form, for instance).
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     if not history.get("step"):
         raise InvalidParameterError("history", "a record with a course; closed forms have none", "nothing")
     course = {name: np.array(values, dtype=np.float64) for name, values in history.items()}  # None becomes nan
     climbed = course.get("polish_min_angle_degrees", ())
     columns = 2 if len(climbed) else 1
-    figure = Figure(figsize=(5.5 * columns, 5.2), layout="constrained")
-    axes = figure.subplots(2, columns, squeeze=False)
-    steps = course["step"]
-    axes[0][0].plot(steps, course["min_angle_degrees"], color=_INK)
-    axes[0][0].set(ylabel="best minimal angle (degrees)")
-    axes[1][0].plot(steps, course["loss"], color=_CONTACT)
-    axes[1][0].set(xlabel="step", ylabel="loss (mean of a window)")
-    rates = axes[1][0].twinx()
-    rates.step(steps, course["learning_rate"], where="pre", color=_MARK, linewidth=1.0)
-    rates.set_yscale("log")
-    rates.set_ylabel("learning rate", color=_MARK)
+    figure = Figure(figsize=(5.5 * columns, 6.0), layout="constrained")
+    grid = figure.add_gridspec(3, columns, height_ratios=(2, 2, 1))
+    panels = (
+        ("best angle (degrees)", "min_angle_degrees", _INK),
+        ("loss", "loss", _CONTACT),
+        ("learning rate", "learning_rate", _MARK),
+    )
+    for row, (label, name, color) in enumerate(panels):
+        axes = figure.add_subplot(grid[row, 0])
+        axes.plot(course["step"], course[name], color=color, drawstyle="steps-pre" if row == 2 else "default")
+        axes.set(ylabel=label, xlabel="step" if row == 2 else "", yscale="log" if row == 2 else "linear")
     if len(climbed):
-        axes[0][1].plot(range(1, len(climbed) + 1), climbed, marker="o", markersize=3, color=_INK)
-        axes[0][1].ticklabel_format(useOffset=False)
-        axes[0][1].set(title="polish", xlabel="linear program", ylabel="minimal angle (degrees)")
-        axes[1][1].axis("off")
+        polish = figure.add_subplot(grid[:, 1])
+        polish.plot(np.arange(1, len(climbed) + 1), climbed, marker="o", markersize=3, color=_INK)
+        polish.ticklabel_format(useOffset=False)
+        polish.xaxis.set_major_locator(MaxNLocator(integer=True))
+        polish.set(title="polish", xlabel="linear program", ylabel="minimal angle (degrees)")
     figure.suptitle(title)
     return figure
 

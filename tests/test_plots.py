@@ -209,8 +209,8 @@ def test_history_draws_angle_loss_and_rate():
     figure = plots.plot_history(HISTORY, "a run")
     drawn = {axes.get_ylabel(): axes for axes in figure.axes}
     expected = {
-        "best minimal angle (degrees)": "min_angle_degrees",
-        "loss (mean of a window)": "loss",
+        "best angle (degrees)": "min_angle_degrees",
+        "loss": "loss",
         "learning rate": "learning_rate",
     }
     assert set(drawn) == set(expected)
