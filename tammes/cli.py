@@ -5,29 +5,31 @@ Exit status: 0 done; 1 a clear reason in one line; 2 wrong usage; 130 interrupte
 
 from __future__ import annotations
 
-import json
 import math
-import re
-import signal
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
 from tammes.errors import (
-    FileAccessError,
     InvalidParameterError,
     TammesError,
     UnknownNameError,
 )
-
-if TYPE_CHECKING:
-    from tammes.result import Result
-    from tammes.solvers.run import Progress, ProgressCallback
+from tammes.options import (
+    CodeFile,
+    Count,
+    Dimension,
+    Force,
+    Json,
+    Normalize,
+    SomeDimension,
+    duration,
+    fail,
+    integer,
+)
+from tammes.terminal import interruptible, print_files, print_json, progress_bar, uninterrupted
 
 __all__ = ["app", "main"]
 
@@ -50,56 +52,12 @@ def main() -> None:
     try:
         app()
     except (InvalidParameterError, UnknownNameError) as error:
-        _fail(str(error), 2)
+        fail(str(error), 2)
     except TammesError as error:
-        _fail(str(error), 1)
+        fail(str(error), 1)
     except BrokenPipeError:  # the reader of our output has gone: `tammes table --d 3 | head`
         sys.stderr.close()
         sys.exit(1)
-
-
-def _fail(message: str, status: int) -> NoReturn:
-    """One line on stderr."""
-    print(f"Error: {message}", file=sys.stderr)
-    sys.exit(status)
-
-
-# --- options ----------------------------------------------------------------------------------
-
-
-def _integer(name: str, least: int) -> Callable[[str], int]:
-    """A parser with the house's wording for what is not an integer of at least `least`."""
-
-    def parse(text: str) -> int:
-        text = str(text).strip()  # defaults pass through here too, as they are
-        value = int(text) if re.fullmatch(r"[+-]?\d{1,18}", text) else text
-        if isinstance(value, str) or value < least:
-            # Not raised: the parser would wrap the message in one of its own.
-            _fail(str(InvalidParameterError(name, f"an integer of at least {least}", value)), 2)
-        return value
-
-    return parse
-
-
-def _duration(text: str) -> float:
-    """Seconds from `90`, `90s`, `10m`, `2h`."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h|)", text.strip())
-    seconds = float(match[1]) * {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}[match[2]] if match else 0.0
-    if not (seconds > 0.0 and math.isfinite(seconds)):
-        _fail(str(InvalidParameterError("time", "a positive duration such as 90s, 10m or 2h", text)), 2)
-    return seconds
-
-
-Count = Annotated[int, typer.Option("--n", parser=_integer("n", 2), metavar="N", help="Number of points.")]
-Dimension = Annotated[int, typer.Option("--d", parser=_integer("d", 2), metavar="D", help="Dimension of the space.")]
-SomeDimension = Annotated[
-    int | None,
-    typer.Option("--d", parser=_integer("d", 2), metavar="D", help="Dimension, for .txt files that do not name it."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]
-Normalize = Annotated[bool, typer.Option("--normalize", help="Scale rows to length 1 first (float32 files).")]
-CodeFile = Annotated[Path, typer.Argument(metavar="FILE", help="Points: .npy .npz .csv .txt .json .off")]
 
 
 def _version(asked: bool) -> None:
@@ -132,12 +90,12 @@ def solve(
     s: Annotated[float, typer.Option(help="Riesz exponent, s > 0.")] = 2.0,
     preset: Annotated[str | None, typer.Option(help="Settings by name: paper.")] = None,
     steps: Annotated[
-        int | None, typer.Option(parser=_integer("steps", 1), metavar="N", help="Iterations at most [10000].")
+        int | None, typer.Option(parser=integer("steps", 1), metavar="N", help="Iterations at most [10000].")
     ] = None,
-    starts: Annotated[int, typer.Option(parser=_integer("starts", 1), metavar="N", help="Starts, as one batch.")] = 1,
-    seed: Annotated[int, typer.Option(parser=_integer("seed", 0), metavar="N", help="Seed of the starts.")] = 0,
+    starts: Annotated[int, typer.Option(parser=integer("starts", 1), metavar="N", help="Starts, as one batch.")] = 1,
+    seed: Annotated[int, typer.Option(parser=integer("seed", 0), metavar="N", help="Seed of the starts.")] = 0,
     time: Annotated[
-        float | None, typer.Option(parser=_duration, metavar="TIME", help="Wall-clock limit: 90s, 10m, 2h.")
+        float | None, typer.Option(parser=duration, metavar="TIME", help="Wall-clock limit: 90s, 10m, 2h.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     dtype: Annotated[str | None, typer.Option(help="float64 or float32, for the loss's descent [float64].")] = None,
@@ -153,14 +111,14 @@ def solve(
     force: Force = False,
 ) -> None:
     """Find one code, polish it, save it with its provenance."""
-    from tammes import api, files, report
+    from tammes import api, files, records, report
 
     target = Path(f"tammes_d{d}_n{n}.npy") if output is None else output
     files.format_of(target)
     for path in {target, files.sidecar(target)}:
         files.check_writable(path, force=force)
     start = None if init is None else files.load(init, d=d).points
-    with _interruptible("nothing was found yet that could be saved"), _progress(n, d) as progress:
+    with interruptible("nothing was found yet that could be saved"), progress_bar(n, d) as progress:
         result = api.solve(
             n,
             d,
@@ -178,106 +136,14 @@ def solve(
             analytic=analytic,
             progress=progress,
         )
-    with _uninterrupted():
-        saved = _save(result, target, force=force)
+    with uninterrupted():
+        saved = records.save_with_record(result, target, force=force)
     if as_json:
-        _print_json(result.to_dict() | {"file": saved[0]})
+        print_json(result.to_dict() | {"file": saved[0]})
     else:
         report.console().print(report.result_block(result, saved))
     if result.interrupted:
         raise typer.Exit(130)
-
-
-def _save(result: Result, target: Path, *, force: bool) -> list[str]:
-    """Write points and record; if that fails now, save them elsewhere and say where."""
-    try:
-        return _write_pair(result, target, force=force)
-    except FileAccessError as error:
-        rescue = Path(tempfile.mkdtemp(prefix="tammes_")) / target.name
-        saved = _write_pair(result, rescue, force=False)
-        raise FileAccessError(target, error.reason, f"The code was saved as {saved[0]} instead.") from None
-
-
-def _write_pair(result: Result, target: Path, *, force: bool) -> list[str]:
-    """The points and, beside them, the record; one file where the record can hold the points."""
-    from tammes import files
-
-    record = result.to_dict() | {"file": target.name}
-    if files.sidecar(target) == target:
-        record["points"] = result.code.points.tolist()
-        files.write_atomically(target, _json(record).encode(), force=force)
-        return [str(target)]
-    files.save(target, result.code, force=force)
-    files.write_atomically(files.sidecar(target), _json(record).encode(), force=force)
-    return [str(target), str(files.sidecar(target))]
-
-
-def _json(document: dict[str, Any]) -> str:
-    return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False, default=str) + "\n"
-
-
-def _print_json(document: dict[str, Any] | list[Any]) -> None:
-    sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
-
-
-def _print_files(*paths: Path, as_json: bool) -> None:
-    if as_json:
-        _print_json({"files": [str(path) for path in paths]})
-    else:
-        print("\n".join(map(str, paths)))
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back while files are written; raise it afterwards."""
-    held: list[int] = []
-    try:
-        before = signal.signal(signal.SIGINT, lambda number, _frame: held.append(number))
-    except ValueError:  # not the main thread: signals go elsewhere
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if held:
-        raise KeyboardInterrupt
-
-
-@contextmanager
-def _interruptible(state: str) -> Iterator[None]:
-    """Ctrl-C ends with one line and 130; the parser would print its own word and exit with 1."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        _fail(f"Interrupted; {state}.", 130)
-
-
-@contextmanager
-def _progress(n: int, d: int) -> Iterator[ProgressCallback]:
-    """A bar on stderr with the best angle, the best known value and the gap; none off a terminal."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
-
-    from tammes import report, tables
-
-    console = report.console(stderr=True)
-    known = tables.best_known_or_none(n, d)
-    columns = (TextColumn("{task.description:>6}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Bar(*columns, TextColumn("{task.fields[angles]}"), console=console, disable=not console.is_terminal) as bar:
-        tasks: dict[str, Any] = {}
-
-        def show(event: Progress) -> None:
-            degrees = math.degrees(event.min_angle)
-            angles = f"best {degrees:.6f}°"
-            if known is not None:
-                gap = max(0.0, known.gap(degrees))
-                angles += f"  known {known.degrees}°  gap {gap:.{max(known.decimals, 1)}f}°"
-            if event.phase not in tasks:
-                tasks[event.phase] = bar.add_task(event.phase, total=event.total, angles=angles)
-            bar.update(tasks[event.phase], completed=event.step, total=event.total, angles=angles)
-
-        yield show
 
 
 # --- what is known ----------------------------------------------------------------------------
@@ -287,7 +153,7 @@ def _progress(n: int, d: int) -> Iterator[ProgressCallback]:
 def table(
     d: Dimension,
     n: Annotated[
-        int | None, typer.Option("--n", parser=_integer("n", 2), metavar="N", help="Number of points; all without it.")
+        int | None, typer.Option("--n", parser=integer("n", 2), metavar="N", help="Number of points; all without it.")
     ] = None,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
@@ -312,7 +178,7 @@ def table(
             ) from None
     if as_json:
         records = [_known_record(value) for value in values]
-        _print_json(records if n is None else {"n": n, "d": d, "values": records, "best": records[0]})
+        print_json(records if n is None else {"n": n, "d": d, "values": records, "best": records[0]})
     elif as_csv:
         _print_csv([_known_record(value) for value in values])
     else:
@@ -355,11 +221,11 @@ def verify(
 
     check = verification.verify(file, tolerance=tolerance, normalize=normalize, d=d)
     if as_json:
-        _print_json(check.to_dict())
+        print_json(check.to_dict())
     else:
         report.console().print(report.verification_block(check))
     if not check.holds:
-        _fail(f"{check.claimed_in}: the claim does not hold: {check.disagreements[0]}.", 1)
+        fail(f"{check.claimed_in}: the claim does not hold: {check.disagreements[0]}.", 1)
 
 
 @app.command()
@@ -379,7 +245,7 @@ def convert(
     code = files.load(source, d=d, normalize=normalize)
     files.save(target, code, force=force)
     if as_json:
-        _print_json({"file": str(target), "n": code.n, "d": code.d, "min_angle_degrees": code.min_angle_degrees})
+        print_json({"file": str(target), "n": code.n, "d": code.d, "min_angle_degrees": code.min_angle_degrees})
     else:
         print(f"{target}: {code.n} points in d = {code.d}, minimal angle {code.min_angle_degrees:.12f}°")
 
@@ -411,7 +277,7 @@ def plot(
         known = tables.best_known_or_none(code.n, code.d)
         figure = plots.plot_code(code, known, bounds.upper_bound(code.n, code.d))
     files.write_atomically(target, plots.figure_bytes(figure, target.suffix), force=force)
-    _print_files(target, as_json=as_json)
+    print_files(target, as_json=as_json)
 
 
 # --- bench ------------------------------------------------------------------------------------
@@ -420,13 +286,13 @@ def plot(
 @bench_app.callback()
 def bench_table1(
     context: typer.Context,
-    seeds: Annotated[int, typer.Option(parser=_integer("seeds", 1), metavar="N", help="Seeds a cell.")] = 1,
+    seeds: Annotated[int, typer.Option(parser=integer("seeds", 1), metavar="N", help="Seeds a cell.")] = 1,
     rows: Annotated[str | None, typer.Option(help="Some rows, as 4x600,5x130 (d x n).")] = None,
     losses: Annotated[str | None, typer.Option(help="Some losses, as mma,cosine.")] = None,
-    steps: Annotated[int, typer.Option(parser=_integer("steps", 1), metavar="N", help="Iterations at most.")] = 10_000,
+    steps: Annotated[int, typer.Option(parser=integer("steps", 1), metavar="N", help="Iterations at most.")] = 10_000,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or auto.")] = "cpu",
     workers: Annotated[
-        int | None, typer.Option(parser=_integer("workers", 1), metavar="N", help="Processes [all cores].")
+        int | None, typer.Option(parser=integer("workers", 1), metavar="N", help="Processes [all cores].")
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the results.")] = Path("tammes_table1"),
     as_json: Json = False,
@@ -439,19 +305,19 @@ def bench_table1(
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
-    from tammes import bench, report
+    from tammes import bench, bench_report, report
 
     chosen_rows, chosen_losses = bench.parse_rows(rows), bench.parse_losses(losses)
     console = report.console(stderr=True)
     columns = (TextColumn("bench"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     last = TextColumn("{task.fields[last]}")
     with (
-        _interruptible(f"finished cells are in {out}, the same command goes on from there"),
+        interruptible(f"finished cells are in {out}, the same command goes on from there"),
         Bar(*columns, last, console=console, disable=not console.is_terminal) as bar,
     ):
         task = bar.add_task("cells", total=None, last="")
 
-        def show(cell: bench.Cell, done: int, total: int) -> None:
+        def show(cell: bench_report.Cell, done: int, total: int) -> None:
             last = f"({cell.d}, {cell.n}) {cell.loss} {cell.min_angle_degrees:.4f}°"
             bar.update(task, completed=done, total=total, last=last)
 
@@ -466,9 +332,9 @@ def bench_table1(
             progress=show,
         )
     if as_json:
-        _print_json(document)
+        print_json(document)
     else:
-        report.console().print(Markdown("\n".join(bench.markdown_table(document["rows"], chosen_losses))))
+        report.console().print(Markdown("\n".join(bench_report.markdown_table(document["rows"], chosen_losses))))
         print(f"{out / 'table1.md'}")
 
 
@@ -490,4 +356,4 @@ def gradients(
     files.write_atomically(out / "gradients.csv", ("\n".join(lines) + "\n").encode(), force=force)
     picture = plots.figure_bytes(plots.plot_gradients(theta, curves))
     files.write_atomically(out / "gradients.png", picture, force=force)
-    _print_files(out / "gradients.png", out / "gradients.csv", as_json=as_json)
+    print_files(out / "gradients.png", out / "gradients.csv", as_json=as_json)

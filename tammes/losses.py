@@ -1,12 +1,8 @@
 """The losses of the paper, one formula each, with exact gradients.
 
 Wang, Xiang, Zou, Xu, "MMA Regularization: Decorrelating Weights of Neural Networks by Maximizing
-the Minimal Angles", NeurIPS 2020. Symbols of the paper and names of the code:
-
-=============  =============================================================================
-w_i            row `i` of `weight`, shape `(..., n, d)`; any non-zero length
-theta_ij       angle between rows i and j, in radians
-=============  =============================================================================
+the Minimal Angles", NeurIPS 2020. The paper's w_i is row i of `weight`, shape `(..., n, d)`, of any
+non-zero length; theta_ij is the angle between rows i and j in radians.
 
 A loss is a *potential* of one pair, summed either over every row and its nearest row (MMA,
 cosine) or over all pairs (Riesz-Fisher, logarithmic). The potentials are the formulas; the two

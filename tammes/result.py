@@ -81,15 +81,9 @@ class Result:
         code, known = self.code, self.best_known
         return {
             "schema": SCHEMA,
-            "n": code.n,
-            "d": code.d,
-            "min_angle": code.min_angle,
-            "min_angle_degrees": code.min_angle_degrees,
-            "max_cosine": code.max_cosine,
-            "closest_pair": list(code.closest_pair),
+            **code.to_dict(),
             "contacts": {"tolerance": CONTACT_TOLERANCE, "count": self.contacts},
             "rattlers": {"count": len(self.rattlers), "indices": self.rattlers},
-            "digest": code.digest,
             "method": list(self.method),
             "status": {"code": self.status.code, "sentence": self.status.sentence},
             "before_polish_degrees": None if self.before_polish is None else math.degrees(self.before_polish),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -122,3 +123,15 @@ class SphericalCode:
         sha = hashlib.sha256(f"{self.n} {self.d}\n".encode())
         sha.update(self._points.astype("<f8").tobytes())
         return sha.hexdigest()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The measurements as JSON-ready values, in radians and degrees."""
+        return {
+            "n": self.n,
+            "d": self.d,
+            "min_angle": self.min_angle,
+            "min_angle_degrees": self.min_angle_degrees,
+            "max_cosine": self.max_cosine,
+            "closest_pair": list(self.closest_pair),
+            "digest": self.digest,
+        }

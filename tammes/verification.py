@@ -40,15 +40,9 @@ class Verification:
         """JSON-ready values."""
         code = self.code
         return {
-            "n": code.n,
-            "d": code.d,
-            "min_angle": code.min_angle,
-            "min_angle_degrees": code.min_angle_degrees,
-            "max_cosine": code.max_cosine,
-            "closest_pair": list(code.closest_pair),
+            **code.to_dict(),
             "contacts": len(code.contacts()),
             "rattlers": len(code.rattlers()),
-            "digest": code.digest,
             "claimed_in": None if self.claimed_in is None else str(self.claimed_in),
             "holds": self.holds,
             "disagreements": list(self.disagreements),

@@ -29,10 +29,14 @@ FLOORS = {
     "result": 4,
     "api": 5,
     "verification": 5,
+    "bench_report": 5,
+    "options": 5,
+    "records": 5,
     "bench": 6,
     "report": 6,
-    "cli": 7,
-    "__main__": 8,
+    "terminal": 7,
+    "cli": 8,
+    "__main__": 9,
 }
 TORCH = {"losses", "pairs", "solvers.sgd", "api", "bench"}  # the search wing; the last two load it when they run
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -95,7 +99,7 @@ def test_nobody_imports_pyplot(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_no_module_is_too_long(path):
-    assert len(path.read_text().splitlines()) <= 500
+    assert len(path.read_text().splitlines()) <= 400
 
 
 @pytest.mark.parametrize("name", sorted(set(FLOORS) - {"__main__"}))

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from tammes import bench
+from tammes import bench, bench_report
 from tammes.errors import FileFormatError, InvalidParameterError, UnknownNameError
 
 
@@ -110,7 +110,7 @@ def test_reports_hold_the_medians(tmp_path, in_process):
 
 
 def test_cells_are_reproducible():
-    cell = bench.Cell(4, 3, "mma", 7)
+    cell = bench_report.Cell(4, 3, "mma", 7)
     first, second = (bench.run_cell(cell, bench.Settings(steps=80)) for _ in range(2))
     assert first.min_angle_degrees == second.min_angle_degrees
     assert first.polished_degrees == second.polished_degrees == pytest.approx(109.471220634491, abs=1e-9)
@@ -118,7 +118,7 @@ def test_cells_are_reproducible():
 
 
 def test_only_mma_is_polished():
-    assert bench.run_cell(bench.Cell(4, 3, "cosine", 0), bench.Settings(steps=20)).polished_degrees is None
+    assert bench.run_cell(bench_report.Cell(4, 3, "cosine", 0), bench.Settings(steps=20)).polished_degrees is None
 
 
 @pytest.mark.parametrize("name", ["seeds", "workers"])
@@ -143,9 +143,3 @@ def test_figure_2_is_the_closed_forms():
     assert set(curves) == set(expected)
     for name, values in curves.items():
         assert values == pytest.approx(expected[name], rel=1e-9)
-
-
-def test_differences_are_named(tmp_path, in_process):
-    document = table(tmp_path, rows=[(30, 3)], steps=3)
-    text = "\n".join(bench._differences(document["rows"], ["mma", "cosine"]))
-    assert "(3, 30) 38.5 printed" in text

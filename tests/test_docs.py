@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tammes import bench, cli
+from tammes import bench, bench_report, cli
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -87,11 +87,13 @@ def test_python_in_the_readme_runs(body, workshop):
 
 def test_table_1_is_the_committed_one():
     document = json.loads((ROOT / "benchmarks" / "table1" / "table1.json").read_text())
-    cells = {cell.key: cell for cell in (bench.Cell(**cell) for cell in document["cells"])}
+    cells = {cell.key: cell for cell in (bench_report.Cell(**cell) for cell in document["cells"])}
     seeds = 1 + max(cell.seed for cell in cells.values())
     losses = bench.parse_losses(None)
-    wanted = [bench.Cell(n, d, loss, s) for n, d in bench.parse_rows(None) for loss in losses for s in range(seeds)]
-    table = bench.markdown_table(bench._table(wanted, cells, losses), losses)
+    wanted = [
+        bench_report.Cell(n, d, loss, s) for n, d in bench.parse_rows(None) for loss in losses for s in range(seeds)
+    ]
+    table = bench_report.markdown_table(bench_report.rows_of(wanted, cells, losses), losses)
     assert "\n".join(table) in README
     assert "\n".join(table) in (ROOT / "benchmarks" / "table1" / "table1.md").read_text()
 
