@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from tammes.errors import InvalidParameterError, UnknownNameError
-from tammes.pairs import as_given, block_dtype, gram_blocks, nearest_rows, pair_tangents, unit_rows
+from tammes.pairs import as_given, block_dtype, gram_blocks, nearest_rows, on_gpu, pair_tangents, unit_rows
 
 __all__ = [
     "LOSSES",
@@ -219,7 +219,7 @@ class EnergyLoss(Loss):
             chord_sq.diagonal(start, -2, -1).fill_(1.0)
             masked: float | Tensor = float(stop - start)
             close = None
-            if unit.is_cuda or bool(chord_sq.amin() < _NEAR_CHORD_SQ[blocks.dtype]):
+            if on_gpu(unit) or bool(chord_sq.amin() < _NEAR_CHORD_SQ[blocks.dtype]):
                 close = chord_sq < _NEAR_CHORD_SQ[blocks.dtype]
                 near_pairs.append(close.nonzero() + close.new_tensor([0, start, 0], dtype=torch.long))
                 masked = masked + close.sum(dim=(-2, -1))

@@ -13,10 +13,15 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-__all__ = ["as_given", "block_dtype", "gram_blocks", "nearest_rows", "pair_tangents", "unit_rows"]
+__all__ = ["as_given", "block_dtype", "gram_blocks", "nearest_rows", "on_gpu", "pair_tangents", "unit_rows"]
 
 _DEFAULT_BLOCK = 1 << 24  # cosines held at once: 64 MiB in float32
 _TINY = 1e-300
+
+
+def on_gpu(tensor: Tensor) -> bool:
+    """Whether waiting for a number from this tensor's device costs more than the work it would save."""
+    return tensor.is_cuda
 
 
 def block_dtype(weight: Tensor) -> torch.dtype:
@@ -54,7 +59,7 @@ def nearest_rows(unit: Tensor, dtype: torch.dtype, block_size: int | None) -> Te
     for start, _, gram in gram_blocks(unit.to(dtype), block_size):
         gram.diagonal(start, -2, -1).fill_(-2.0)
         # NumPy's argmax is vectorised: ten times as fast as torch's on a CPU.
-        index = torch.from_numpy(gram.numpy().argmax(axis=-1)) if gram.is_cpu else gram.argmax(dim=-1)
+        index = gram.argmax(dim=-1) if on_gpu(gram) else torch.from_numpy(gram.numpy().argmax(axis=-1))
         largest = gram.gather(-1, index[..., None])  # (B, block, 1)
         if largest.amax().item() > 1.0 - 4.0 * slack:
             _rank_by_chord(unit, gram, start, largest, index, slack)
@@ -99,7 +104,7 @@ def pair_tangents(u: Tensor, v: Tensor, here: Tensor | None, there: Tensor, n: i
     along = chord.div_(twice_tan)
     inward = sums.mul_(0.25 * twice_tan)
     toward, back = inward + along, inward.sub_(along)
-    if u.is_cuda or length.amin().item() == 0.0:  # on CUDA the test would cost more than the work
+    if on_gpu(u) or length.amin().item() == 0.0:  # on CUDA the test would cost more than the work
         table = _tie_break_table(n, u.shape[-1]).to(u.device)
         at_u = torch.arange(len(u), device=u.device) if here is None else here
         apart = table[there % n] - table[at_u % n]  # antisymmetric: opposite at the two ends

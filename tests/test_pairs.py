@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tammes import geometry, pairs
+from tammes import geometry, losses, pairs
 
 
 def rows(n, d, seed=0):
@@ -50,3 +50,17 @@ def test_unit_rows_are_float64_and_batched():
     assert unit.shape == (1, 2, 2)
     assert unit[0, 0].tolist() == pytest.approx([0.6, 0.8])
     assert norm.flatten().tolist() == [5.0, 2.0]
+
+
+@pytest.mark.parametrize("name", losses.LOSSES)
+def test_the_path_of_gpus_gives_the_same_on_a_cpu(name, monkeypatch):
+    """Where a GPU would not wait for a test's outcome it does the work unasked: the result is the same."""
+    weight = torch.from_numpy(np.stack([rows(40, 3), rows(40, 3, 1)]))
+    weight[0, 7] = weight[0, 3]  # copies
+    weight[1, 5] = weight[1, 6] + 1e-3  # a close pair
+    expected = losses.get(name).value_and_grad(weight)
+    for module in (pairs, losses):
+        monkeypatch.setattr(module, "on_gpu", lambda _: True)
+    found = losses.get(name).value_and_grad(weight)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
