@@ -5,6 +5,7 @@ Exit status: 0 done; 1 a clear reason in one line; 2 wrong usage; 130 interrupte
 
 from __future__ import annotations
 
+import io
 import math
 import sys
 from pathlib import Path
@@ -49,6 +50,9 @@ app.add_typer(bench_app, name="bench")
 
 def main() -> None:
     """The entry point: errors of this package become one line and an exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a degree sign is no reason to fail where only ASCII is spoken
+            stream.reconfigure(errors="replace")
     try:
         app()
     except (InvalidParameterError, UnknownNameError) as error:

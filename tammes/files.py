@@ -202,6 +202,8 @@ def read_json(path: str | Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> bytes:
+    if path.is_fifo() or path.is_char_device():
+        raise FileAccessError(path, "not a regular file")  # a pipe would be waited for
     try:
         content = path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name

@@ -115,7 +115,7 @@ def verification_block(check: Verification) -> RenderableType:
 
 def console(*, stderr: bool = False) -> Console:
     """Plain text where the output is no terminal: nothing is folded or coloured."""
-    made = Console(stderr=stderr, highlight=False)
+    made = Console(stderr=stderr, highlight=False, markup=False)
     if not made.is_terminal:
-        made = Console(stderr=stderr, highlight=False, width=400, soft_wrap=True)
+        made = Console(stderr=stderr, highlight=False, markup=False, width=400, soft_wrap=True)
     return made

@@ -21,7 +21,7 @@ __all__ = ["interruptible", "print_files", "print_json", "progress_bar", "uninte
 
 def print_json(document: dict[str, Any] | list[Any]) -> None:
     """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(document, indent=1) + "\n")
 
 
 def print_files(*paths: Path, as_json: bool) -> None:

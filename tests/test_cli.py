@@ -479,3 +479,51 @@ def test_bench_of_two_cells(run, tmp_path):
     }
     status, out, _ = run(*arguments, "--json")
     assert json.loads(out)["rows"][0]["label"] == "(3, 4)"
+
+
+# --- odd surroundings -------------------------------------------------------------------------
+
+
+def test_brackets_in_a_name_are_no_markup(run):
+    status, out, _ = run("solve", "--n", 5, "--d", 4, "-o", "[red]x.npy")
+    assert status == 0
+    assert "[red]x.npy, [red]x.json" in out
+
+
+def test_a_pipe_is_not_waited_for(run, tmp_path):
+    os.mkfifo(tmp_path / "pipe.npy")
+    status, _, err = run("verify", "pipe.npy")
+    assert status == 1
+    assert one_line(err)
+    assert "not a regular file" in err
+
+
+@pytest.mark.parametrize("extra", [[], ["--json"]])
+def test_streams_that_speak_only_ascii(tmp_path, extra):
+    command = [
+        sys.executable,
+        "-m",
+        "tammes",
+        "solve",
+        "--n",
+        "12",
+        "--d",
+        "3",
+        "--loss",
+        "mma",
+        "--steps",
+        "50",
+        *extra,
+    ]
+    surroundings = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, cwd=tmp_path, env=surroundings, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "63.43494882292" in done.stdout
+    assert (tmp_path / "tammes_d3_n12.json").exists()
+
+
+def test_two_points_end_as_antipodes(run):
+    status, out, _ = run("solve", "--n", 2, "--d", 3, "--no-analytic", "--steps", 300)
+    assert status == 0
+    assert "180.0000000000" in out or "179.99999999" in out
+    assert "A local maximum" in out

@@ -33,6 +33,7 @@ __all__ = ["Polished", "polish"]
 
 _FIRST_RADIUS = 0.02  # of the minimal angle: about where linearised angles are right to 1 %
 _LAST_RADIUS = 1e-13
+_ANTIPODAL = 1e-9  # radians below pi: two points cannot part further, yet their angle has no gradient there
 _NEWTON_GAIN = 1e-5  # radians: once a program promises less, the contacts are mostly known
 _CLOSED = 2e-14  # radians: contact equations that close to this are solved
 _FLAT = 1e-8  # gain a radius: less is within the tolerance of the program
@@ -145,7 +146,9 @@ class _Climb:
         if (slope <= _FLAT and agreement < 0.5) or (slope <= _NEARLY_FLAT and program.gain <= _RESOLUTION):
             return Status.LOCAL_MAXIMUM
         self.radius *= 1.5 if agreement > 0.7 else 0.6 if agreement > 0.2 else 0.25
-        return None if self.radius > _LAST_RADIUS else Status.STALLED
+        if self.radius > _LAST_RADIUS:
+            return None
+        return Status.LOCAL_MAXIMUM if self.angle > math.pi - _ANTIPODAL else Status.STALLED
 
     def _solve_program(self) -> _Program | None:
         """The best displacement within the trust region to first order."""
