@@ -202,12 +202,14 @@ def read_json(path: str | Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> bytes:
-    if path.is_fifo() or path.is_char_device():
-        raise FileAccessError(path, "not a regular file")  # a pipe would be waited for
+    special = False
     try:
-        content = path.read_bytes()
+        special = path.is_fifo() or path.is_char_device()
+        content = b"" if special else path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         raise FileAccessError(path, f"cannot be read ({_reason(error)})") from None
+    if special:
+        raise FileAccessError(path, "not a regular file")  # a pipe would be waited for
     if not content:
         raise FileFormatError(path, "the file is empty")
     return content
