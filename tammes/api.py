@@ -25,6 +25,12 @@ __all__ = ["solve"]
 
 DEFAULT_LOSS = "mma"
 
+SEARCH_SECONDS = 30.0
+"""Budget of `solve` without a loss, unless a time or a number of starts is given."""
+
+_CLIMB = (64.0, 128.0, 256.0, 512.0, 1_024.0)  # exponents from a given code: high ones stay near it
+_TENSORS = 200  # points up to which a single climb is not worth the loading of compiled code
+
 
 def solve(
     n: int,
@@ -34,7 +40,7 @@ def solve(
     s: float = 2.0,
     preset: str | None = None,
     steps: int | None = None,
-    starts: int = 1,
+    starts: int | None = None,
     seed: int = 0,
     time_limit: float | None = None,
     device: str = "auto",
@@ -42,29 +48,38 @@ def solve(
     init: ArrayLike | None = None,
     polish: bool = True,
     analytic: bool = True,
+    symmetry: str = "auto",
+    antipodal: bool = False,
+    workers: int | None = None,
     progress: ProgressCallback = silent,
 ) -> Result:
     """A spherical code of n points in R^d with a minimal angle as large as this method reaches.
 
-    Where the optimum is known in closed form (n <= 2d, or d = 2) and neither a loss, nor a preset,
-    nor `init` is named, that is returned. Otherwise the paper's solver minimises the loss, and
-    the best start by measured angle climbs on to a local maximum of the minimal angle itself.
+    Where the optimum is known in closed form (n <= 2d, or d = 2) and nothing else is asked for, that
+    is returned. Without a loss, the strongest method follows: a search, `search` without its archive.
+    With one, the paper's solver minimises it, and the best start by measured angle climbs on to a
+    local maximum of the minimal angle itself. `init` without a loss climbs from those points.
 
     Args:
         n: number of points, at least 2.
         d: dimension, at least 2.
-        loss: a name in `tammes.losses.LOSSES` or a `Loss`; "mma" by default.
+        loss: a name in `tammes.losses.LOSSES` or a `Loss`; None for the strongest method. A preset,
+            `steps` or `dtype` without a loss means "mma".
         s: the Riesz exponent, for "riesz-fisher".
         preset: settings by name; "paper" is the only one, and the default.
         steps: iterations of the loss's solver at most; the preset's 10,000 by default.
-        starts: independent starts, run as one batch.
+        starts: of a loss: independent starts, run as one batch [1]; of a search: starts and moves
+            in all, with no limit of time unless one is given.
         seed: start k depends on (seed, k) alone.
-        time_limit: seconds for the whole; the best code so far is returned.
+        time_limit: seconds for the whole; the best code so far is returned. A search has 30 by default.
         device: "auto", "cpu", "cuda" or "cuda:N".
         dtype: "float64" (the preset's) or "float32", for the loss's solver; the polish is float64.
         init: points to start from instead of random ones, shape `(n, d)`, unit rows. Not modified.
         polish: climb on from the loss's optimum to a local maximum of the minimal angle.
         analytic: False never returns the closed form.
+        symmetry: of a search: "auto", "none", or the name of a group that is prescribed.
+        antipodal: of a search: points come in pairs x, -x.
+        workers: of a search: processes; all cores by default.
         progress: called as the run goes on.
 
     Returns:
@@ -81,15 +96,38 @@ def solve(
         109.47122063449069
     """
     n, d = check_size(n, d)
-    for name, value, least in (("starts", starts, 1), ("seed", seed, 0)):
+    for name, value, least in (("starts", 1 if starts is None else starts, 1), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise InvalidParameterError(name, f"an integer of at least {least}", value)
     budget = Budget(time_limit)
+    hunted = loss is None and preset is None and steps is None and dtype is None and polish
     form = closed_form(n, d)
-    if form is not None and analytic and loss is None and preset is None and init is None:
+    plain = hunted and init is None and symmetry == "auto" and not antipodal
+    if form is not None and analytic and plain:
         code = SphericalCode(form.points())
         provenance = {"closed_form": form.name, "reference": form.reference}
         return Result(code, ("closed form",), Status.CLOSED_FORM, budget.elapsed(), provenance)
+    if hunted and init is None and not device.startswith("cuda"):
+        from tammes.hunting.session import search
+
+        seconds = SEARCH_SECONDS if time_limit is None and starts is None else time_limit
+        return search(
+            n,
+            d,
+            time_limit=seconds,
+            starts=starts,
+            seed=seed,
+            workers=workers,
+            symmetry=symmetry,
+            antipodal=antipodal,
+            progress=progress,
+        )
+    if symmetry != "auto" or antipodal:
+        raise InvalidParameterError(
+            "symmetry and antipodal", "left out where a loss, start or device is named", symmetry
+        )
+    if hunted and init is not None:
+        return _climb_from(geometry.as_points(init), (n, d), budget, progress)
     from tammes import losses  # torch is loaded here, and not before
     from tammes.solvers import sgd
 
@@ -100,7 +138,7 @@ def solve(
     given = {name: value for name, value in changes.items() if value is not None}
     solver = dataclasses.replace(sgd.PRESETS[preset or "paper"], **given)
     where = sgd.resolve_device(device)
-    origin, points = _starts(n, d, starts, seed, init)
+    origin, points = _starts(n, d, 1 if starts is None else starts, seed, init)
     settings: dict[str, Any] = {
         "loss": {"name": chosen.name, **dataclasses.asdict(chosen)},
         "preset": preset or "paper",
@@ -156,38 +194,60 @@ def _finish(
     return Result(code, method, status, budget.elapsed(), settings, before, tuple(phases), history)
 
 
+def _climb_from(points: Floats, size: tuple[int, int], budget: Budget, progress: ProgressCallback) -> Result:
+    """The local maximum uphill from the given points."""
+    if points.shape != size:
+        raise InvalidParameterError("init", f"of shape {size}", points.shape)
+    start = SphericalCode(points)
+    history: dict[str, list[float | None]] = {}
+    climbed, status, phases = _climb(points, budget, progress, history)
+    settings = {"start": "given points", "init_digest": start.digest}
+    method = tuple(str(phase["phase"]) for phase in phases)
+    return Result(
+        SphericalCode(climbed), method, status, budget.elapsed(), settings, start.min_angle, tuple(phases), history
+    )
+
+
 def _climb(
     points: Floats, budget: Budget, progress: ProgressCallback, history: dict[str, list[float | None]]
 ) -> tuple[Floats, Status, list[dict[str, Any]]]:
-    """From a loss's optimum to a local maximum of the minimal angle: soft-min ladder, then polish."""
-    from tammes.solvers.continuation import descend
+    """From given points to a local maximum of the minimal angle: soft-min ladder, then polish."""
     from tammes.solvers.polish import polish
 
     started = budget.elapsed()
-    ladder = descend(points, budget=budget, progress=progress)
-    higher = SphericalCode(ladder.points).min_angle
+    if len(points) <= _TENSORS:
+        from tammes.solvers import continuation
+
+        batch = continuation.descend(points, exponents=_CLIMB, iterations=300, budget=budget, progress=progress)
+        top, ended, evaluations = batch.points[0], batch.status, batch.evaluations
+    else:
+        from tammes.solvers import compiled
+
+        ladder = compiled.descend(points, exponents=_CLIMB, iterations=300, budget=budget, progress=progress)
+        top, ended, evaluations = ladder.points, ladder.status, ladder.evaluations
+    higher = SphericalCode(top).min_angle
     kept = higher > SphericalCode(points).min_angle  # else the ladder led away from a better code
     phases = [
         {
             "phase": "ladder",
-            "status": ladder.status.code,
-            "evaluations": ladder.evaluations,
+            "status": ended.code,
+            "evaluations": evaluations,
             "min_angle_degrees": math.degrees(higher),
             "kept": kept,
             "seconds": round(budget.elapsed() - started, 3),
         }
     ]
     if kept:
-        points = ladder.points
-    if ladder.status in (Status.INTERRUPTED, Status.TIME_LIMIT):
-        return points, ladder.status, phases
+        points = top
+    if ended in (Status.INTERRUPTED, Status.TIME_LIMIT):
+        return points, ended, phases
     started = budget.elapsed()
     polished = polish(points, budget=budget, progress=progress)
     phases.append(
         {
             "phase": "polish",
             "status": polished.status.code,
-            "programs": polished.programs,
+            "steps": polished.steps,
             "min_angle_degrees": math.degrees(polished.after),
             "seconds": round(budget.elapsed() - started, 3),
         }

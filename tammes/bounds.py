@@ -87,6 +87,35 @@ def rankin(n: int, d: int) -> Bound | None:
     return Bound("rankin", angle, "R. A. Rankin 1955")
 
 
+def lines(n: int, d: int) -> Bound:
+    """The smallest bound at hand for codes made of n/2 pairs x, -x: on the angle between n/2 lines.
+
+    With N = n/2 lines, `cos^2 phi >= (N - d) / (d (N - 1))` for N > d, and `cos^2 phi >= 1 / d` for
+    N > d (d + 1) / 2; bounds on all codes hold as well.
+
+    Raises:
+        InvalidParameterError: if n is odd or below 4, or d is below 2.
+
+    References: L. R. Welch 1974; J. H. Conway, R. H. Hardin, N. J. A. Sloane, Packing Lines, Planes,
+        etc., 1996, Corollaries 5.2 and 5.3.
+
+    Example:
+        >>> bound = lines(12, 3)
+        >>> bound.name, round(bound.degrees, 6)
+        ('simplex bound of lines', 63.434949)
+    """
+    n, d = _integer("n", n), _integer("d", d)
+    if n < 4 or n % 2:
+        raise InvalidParameterError("n", "even and at least 4 for pairs x, -x", n)
+    count, source = n // 2, "Conway, Hardin, Sloane 1996"
+    found = [upper_bound(n, d)]
+    if count > d:
+        found.append(Bound("simplex bound of lines", math.acos(math.sqrt((count - d) / (d * (count - 1)))), source))
+    if count > d * (d + 1) // 2:
+        found.append(Bound("orthoplex bound of lines", math.acos(math.sqrt(1.0 / d)), source))
+    return min(found, key=lambda bound: bound.angle)
+
+
 def boroczky(n: int, d: int) -> Bound | None:
     """The simplex bound: no packing of equal caps is denser than d touching caps in their simplex.
 

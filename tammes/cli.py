@@ -13,6 +13,10 @@ from typing import Annotated, Any
 
 import typer
 
+from tammes.commands.archive import archive_app
+from tammes.commands.polish import polish as polish_command
+from tammes.commands.search import Antipodal, Symmetry, Workers
+from tammes.commands.search import search as search_command
 from tammes.errors import (
     InvalidParameterError,
     TammesError,
@@ -46,6 +50,9 @@ bench_app = typer.Typer(
     help="Regenerate the paper's Table 1, or (gradients) its Figure 2.", invoke_without_command=True
 )
 app.add_typer(bench_app, name="bench")
+app.add_typer(archive_app, name="archive")
+app.command("search")(search_command)
+app.command("polish")(polish_command)
 
 
 def main() -> None:
@@ -89,17 +96,23 @@ def solve(
     n: Count,
     d: Dimension,
     loss: Annotated[
-        str | None, typer.Option(help="mma, cosine, riesz-fisher or logarithmic; without it, the best way known here.")
+        str | None, typer.Option(help="mma, cosine, riesz-fisher or logarithmic; without it, a search.")
     ] = None,
     s: Annotated[float, typer.Option(help="Riesz exponent, s > 0.")] = 2.0,
     preset: Annotated[str | None, typer.Option(help="Settings by name: paper.")] = None,
     steps: Annotated[
         int | None, typer.Option(parser=integer("steps", 1), metavar="N", help="Iterations at most [10000].")
     ] = None,
-    starts: Annotated[int, typer.Option(parser=integer("starts", 1), metavar="N", help="Starts, as one batch.")] = 1,
+    starts: Annotated[
+        int | None,
+        typer.Option(
+            parser=integer("starts", 1), metavar="N", help="Of a loss: starts, as one batch [1]; else in all."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(parser=integer("seed", 0), metavar="N", help="Seed of the starts.")] = 0,
     time: Annotated[
-        float | None, typer.Option(parser=duration, metavar="TIME", help="Wall-clock limit: 90s, 10m, 2h.")
+        float | None,
+        typer.Option(parser=duration, metavar="TIME", help="Wall-clock limit: 90s, 10m, 2h [without a loss: 30s]."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     dtype: Annotated[str | None, typer.Option(help="float64 or float32, for the loss's descent [float64].")] = None,
@@ -108,6 +121,9 @@ def solve(
     analytic: Annotated[
         bool, typer.Option("--analytic/--no-analytic", help="Use the closed form where there is one.")
     ] = True,
+    symmetry: Symmetry = "auto",
+    antipodal: Antipodal = False,
+    workers: Workers = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to [tammes_dD_nN.npy].")
     ] = None,
@@ -138,6 +154,9 @@ def solve(
             init=start,
             polish=polish,
             analytic=analytic,
+            symmetry=symmetry,
+            antipodal=antipodal,
+            workers=workers,
             progress=progress,
         )
     with uninterrupted():

@@ -28,13 +28,14 @@ class Result:
 
     Args:
         code: the points and their measurements.
-        method: how it was made, in the order of the phases: `closed form`, `sgd`, `ladder`, `polish`.
+        method: how it was made, in the order of the phases: `closed form`, `sgd`, `ladder`, `search`, `polish`.
         status: why the last phase ended.
         seconds: wall time of the whole.
         settings: what a reader needs to make it again.
         before_polish: measured minimal angle of the loss's own optimum, radians; None without polish.
         phases: one record a phase, with its own status and counts.
         history: the course of the run, for `tammes plot --history`.
+        antipodal: whether points had to come in pairs x, -x; bound and best known are then those of lines.
     """
 
     code: SphericalCode
@@ -45,6 +46,7 @@ class Result:
     before_polish: float | None = None
     phases: tuple[dict[str, Any], ...] = ()
     history: dict[str, list[float | None]] = field(default_factory=dict)
+    antipodal: bool = False
 
     @property
     def interrupted(self) -> bool:
@@ -53,13 +55,14 @@ class Result:
 
     @cached_property
     def best_known(self) -> KnownValue | None:
-        """The best known value for this size, or None where nothing is stored."""
-        return tables.best_known_or_none(self.code.n, self.code.d)
+        """The best known value for this size, or None where nothing is stored (for lines, nothing is)."""
+        return None if self.antipodal else tables.best_known_or_none(self.code.n, self.code.d)
 
     @cached_property
     def bound(self) -> Bound:
         """The smallest proven upper bound at hand."""
-        return bounds.upper_bound(self.code.n, self.code.d)
+        bound = bounds.lines if self.antipodal else bounds.upper_bound
+        return bound(self.code.n, self.code.d)
 
     @property
     def gap_degrees(self) -> float:
@@ -84,6 +87,7 @@ class Result:
             **code.to_dict(),
             "contacts": {"tolerance": CONTACT_TOLERANCE, "count": self.contacts},
             "rattlers": {"count": len(self.rattlers), "indices": self.rattlers},
+            **({"antipodal": True, "lines": self.code.n // 2} if self.antipodal else {}),
             "method": list(self.method),
             "status": {"code": self.status.code, "sentence": self.status.sentence},
             "before_polish_degrees": None if self.before_polish is None else math.degrees(self.before_polish),

@@ -6,7 +6,8 @@ balanced stress is the first-order certificate of a local maximum; a point that 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +18,19 @@ from tammes.geometry import Floats, Ints
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-__all__ = ["equilibrium_matrix", "largest_support"]
+__all__ = ["Rigidity", "balance", "curvature", "equilibrium_matrix", "largest_support", "rigidity"]
 
-_BALANCED = 1e-7
-"""Residual below which forces balance: contacts are only known to about 1e-9 rad."""
+_BALANCED = 1e-7  # residual below which forces balance: contacts are only known to about 1e-9 rad
+_IMBALANCE = 1e-9  # of the largest multiplier: what is left of a stress that was balanced to rounding
+_SOFT = 1e-9  # squared singular values below this are zero: the next is far above in codes that are jammed
+_FLAT = 1e-7  # curvatures within this of zero say nothing
+
+
+class Family(Protocol):
+    """A family of codes, by the displacements that stay in it."""
+
+    def tangent_embedding(self, points: Floats) -> csr_array[np.float64]:
+        """A basis of them in tangent coordinates, shape `(n (d - 1), q)`."""
 
 
 def equilibrium_matrix(points: Floats, contacts: Ints) -> csr_array[np.float64]:
@@ -80,3 +90,131 @@ def largest_support(points: Floats, contacts: Ints) -> NDArray[np.bool_]:
     if solution.x is None:
         return np.zeros(m, dtype=np.bool_)
     return np.asarray(solution.x[:m] > 0.5)
+
+
+def balance(
+    points: Floats, contacts: Ints, guess: Floats, constraint: Family | None = None
+) -> NDArray[np.float64] | None:
+    """Nonnegative multipliers that balance to rounding, nearest to `guess`, scaled to sum 1.
+
+    Args:
+        points: unit rows, shape `(n, d)`.
+        contacts: pairs of indices, shape `(m, 2)`.
+        guess: nearly balanced multipliers, shape `(m,)`.
+        constraint: forces need only balance along the displacements that it allows.
+
+    Returns:
+        `(m,)`, or None where nothing near the guess balances.
+    """
+    from scipy.sparse.linalg import lsmr
+
+    forces = equilibrium_matrix(points, contacts)
+    if constraint is not None:
+        forces = (constraint.tangent_embedding(points).T @ forces).tocsr()
+    free = guess > 1e-7 * guess.max()  # the others bear nothing
+    multipliers = np.where(free, guess, 0.0)
+    for _ in range(4):
+        left = forces @ multipliers
+        if np.abs(left).max() <= 1e-14 * multipliers.max():
+            break
+        change = lsmr(forces[:, free], left, atol=1e-13, btol=1e-13, conlim=1e13, maxiter=5_000)[0]
+        multipliers[free] -= change
+        if (multipliers < 0.0).any():  # a contact that bears nothing, within what the guess is good for
+            free &= multipliers > 0.0
+            multipliers = np.where(free, np.maximum(multipliers, 0.0), 0.0)
+    total = float(multipliers.sum())
+    if not total > 0.0 or np.abs(forces @ multipliers).max() > _IMBALANCE * multipliers.max():
+        return None
+    return np.asarray(multipliers / total)
+
+
+def curvature(points: Floats, contacts: Ints, multipliers: Floats) -> csr_array[np.float64]:
+    """Second derivatives of `sum lambda_ij cos_ij` on the sphere, in tangent coordinates.
+
+    Args:
+        points: unit rows, shape `(n, d)`.
+        contacts: pairs of indices, shape `(m, 2)`.
+        multipliers: shape `(m,)`.
+
+    Returns:
+        Sparse and symmetric, shape `(n (d - 1), n (d - 1))`.
+    """
+    from scipy.sparse import csr_array
+
+    n, d = points.shape
+    i, j = contacts.T
+    bases = geometry.tangent_bases(points)
+    blocks = multipliers[:, None, None] * np.einsum("mda,mdb->mab", bases[i], bases[j])  # (m, d - 1, d - 1)
+    pull = multipliers * np.einsum("md,md->m", points[i], points[j])
+    diagonal = -(np.bincount(i, pull, n) + np.bincount(j, pull, n))  # the sphere curves away from the tangent
+    axes = np.arange(d - 1)
+    rows = np.broadcast_to(i[:, None, None] * (d - 1) + axes[:, None], blocks.shape).ravel()
+    columns = np.broadcast_to(j[:, None, None] * (d - 1) + axes, blocks.shape).ravel()
+    every = np.arange(n * (d - 1))
+    data = np.concatenate([blocks.ravel(), blocks.ravel(), np.repeat(diagonal, d - 1)])
+    where = (np.concatenate([rows, columns, every]), np.concatenate([columns, rows, every]))
+    return csr_array((data, where), shape=(n * (d - 1), n * (d - 1)))
+
+
+@dataclass(frozen=True)
+class Rigidity:
+    """What small displacements can do to a code whose stress balances."""
+
+    degrees_of_freedom: int
+    """Displacements that keep the stressed contacts to first order, rotations and rattlers apart."""
+    lowest_curvature: float
+    """Lowest second derivative of `sum lambda cos` along them, dimensionless; inf where there are none."""
+    softest: Floats | None
+    """The displacement of lowest curvature, shape `(n, d)`; None where there are none."""
+
+    @property
+    def strict(self) -> bool:
+        """Whether the code is a strict local maximum, rotations and rattlers apart."""
+        return self.lowest_curvature > _FLAT
+
+
+def rigidity(points: Floats, contacts: Ints, multipliers: Floats, constraint: Family | None = None) -> Rigidity:
+    """First-order rigidity of the stressed contacts, and the curvature along what they leave free.
+
+    Without freedom the code is a strict local maximum (infinitesimally jammed); with freedom it
+    still is one if every free displacement brings contacts together to second order.
+
+    Args:
+        points: unit rows, shape `(n, d)`.
+        contacts: pairs of indices, shape `(m, 2)`.
+        multipliers: balanced stress, shape `(m,)`.
+        constraint: displacements outside this family do not count.
+    """
+    n, d = points.shape
+    bearing = multipliers > 1e-9 * multipliers.max()
+    approach = equilibrium_matrix(points, contacts[bearing]).T
+    bases = geometry.tangent_bases(points)
+    a, b = np.triu_indices(d, 1)
+    every = np.arange(len(a))
+    turns = np.zeros((len(a), n, d))
+    turns[every, :, a] = points[:, b].T
+    turns[every, :, b] = -points[:, a].T
+    rotations = np.einsum("rnd,ndk->rnk", turns, bases).reshape(len(a), -1)
+    rattlers = np.setdiff1d(np.arange(n), contacts[bearing])
+    gram = (approach.T @ approach).toarray() + rotations.T @ rotations
+    pinned = (rattlers[:, None] * (d - 1) + np.arange(d - 1)).ravel()
+    gram[:, pinned] = gram[pinned, :] = 0.0
+    gram[pinned, pinned] = 1.0
+    embedding = None if constraint is None else constraint.tangent_embedding(points)
+    if embedding is not None:
+        gram = np.asarray(embedding.T @ (embedding.T @ gram).T)
+    try:
+        np.linalg.cholesky(gram - _SOFT * np.eye(len(gram)))
+    except np.linalg.LinAlgError:
+        pass
+    else:
+        return Rigidity(0, np.inf, None)
+    stiffness, modes = np.linalg.eigh(gram)
+    free = modes[:, stiffness <= _SOFT]
+    if embedding is not None:
+        free = np.asarray(embedding @ free)
+    weights = multipliers[bearing] / multipliers.max()
+    second = free.T @ (curvature(points, contacts[bearing], weights) @ free)
+    values, vectors = np.linalg.eigh(0.5 * (second + second.T))
+    softest = np.einsum("ndk,nk->nd", bases, (free @ vectors[:, 0]).reshape(n, d - 1))
+    return Rigidity(free.shape[1], float(values[0]), softest)

@@ -1,45 +1,35 @@
 """Exact local polish: widen the minimal angle itself, to the last digits of float64.
 
-Sequential linear programming on the closest pairs. With tangent displacements u the angle of a
-pair changes by `-(toward_ij . u_i + toward_ji . u_j)`, so one step solves
+Three phases, each with its own means. The interior point method of `solvers.interior` climbs to a
+local maximum and names the contacts by their multipliers. Gauss-Newton on the contact equations
+`theta_ij = tau` closes them to rounding; its steps are minimum-norm least squares, so rattlers and
+floppy codes (too few contacts) and symmetric codes (too many) are served alike. At last the stress
+is balanced to rounding and says what was reached, and rattlers go to the middle of their holes.
 
-    maximise g   subject to   g + toward_ij . u_i + toward_ji . u_j <= theta_ij - theta_min
-
-over the pairs that the trust region |u| <= radius can bring to the minimum. Lengths are counted in
-radii, so that the tolerances of the program stay meaningful as the radius shrinks. The multipliers
-of the program are the stress of the contacts. Once little is promised, Gauss-Newton on the contact
-equations `theta_ij = tau` takes over; its steps are minimum-norm least squares, so rattlers and
-floppy codes (too few contacts) and symmetric codes (too many) are served alike.
-
-The minimal angle never falls: a step is kept only if the angle, measured, has grown.
+The minimal angle never falls: points are kept only if their angle, measured, is no smaller.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import linprog
-from scipy.sparse import csr_array, hstack
-from scipy.sparse.linalg import lsmr
 
 from tammes import geometry, stress
 from tammes.geometry import Floats, Ints
+from tammes.solvers.interior import Constraint, Program, band_order, least_norm
 from tammes.solvers.run import Budget, Progress, ProgressCallback, Status, silent
 
 __all__ = ["Polished", "polish"]
 
-_FIRST_RADIUS = 0.02  # of the minimal angle: about where linearised angles are right to 1 %
-_LAST_RADIUS = 1e-13
-_ANTIPODAL = 1e-9  # radians below pi: two points cannot part further, yet their angle has no gradient there
-_NEWTON_GAIN = 1e-5  # radians: once a program promises less, the contacts are mostly known
-_CLOSED = 2e-14  # radians: contact equations that close to this are solved
-_FLAT = 1e-8  # gain a radius: less is within the tolerance of the program
-_NEARLY_FLAT = 1e-5  # a slope that curvature turns down again ...
-_RESOLUTION = 4e-15  # ... within less than float64 resolves, radians
-_INTERIOR_POINT_SIZE = 1000  # coordinates from which interior point beats dual simplex
+_CLOSED = 1e-15  # radians: contact equations that close to this are solved
+_NEARLY_CLOSED = 1e-13  # radians: a code near the last digit, where rounding has the last word
+_SHARES = (1e-6, 1e-4, 1e-8)  # of the largest multiplier: which pairs may be the contacts
+_SLACKS = (1e-10, 1e-9, 1e-8, 1e-7, 1e-11)  # radians above the minimum: likewise
+_ESCAPES = 4  # saddles that one polish may leave
+_DOWNHILL = 1e-5  # curvature at which a displacement is taken for a way out
+_KICK = 1e-2  # of the minimal angle
 
 
 @dataclass(frozen=True)
@@ -48,20 +38,27 @@ class Polished:
 
     points: Floats
     status: Status
-    programs: int
-    """Linear programs solved."""
+    steps: int
+    """Newton steps."""
     before: float
     """Measured minimal angle at the start, radians."""
     after: float
     """Measured minimal angle at the end, radians; never less than `before`."""
-    history: tuple[float, ...]
-    """Measured minimal angle after each program, radians."""
+    residual: float
+    """Largest difference between two contact angles, radians; inf where no contact equations closed."""
+    contacts: Ints = field(default_factory=lambda: np.zeros((0, 2), np.intp))
+    """Contacts whose equations closed, shape `(m, 2)`."""
+    stress: Floats = field(default_factory=lambda: np.zeros(0))
+    """Balanced multipliers of the contacts, shape `(m,)`; empty where none balance."""
+    history: tuple[float, ...] = ()
+    """Best measured minimal angle after each step, radians."""
 
 
 def polish(
     points: Floats,
     *,
-    max_programs: int = 200,
+    constraint: Constraint | None = None,
+    max_steps: int = 300,
     budget: Budget | None = None,
     progress: ProgressCallback = silent,
 ) -> Polished:
@@ -69,161 +66,216 @@ def polish(
 
     Args:
         points: unit rows, float64, shape `(n, d)`. Not modified.
-        max_programs: linear programs at most.
+        constraint: the family of codes to stay in, as `symmetry.Orbits`; None for all codes.
+        max_steps: Newton steps at most.
         budget: wall-clock limit; None for none.
-        progress: called after every program.
+        progress: called after every step.
 
     Returns:
         The polished points. An interruption (Ctrl-C) returns the best points so far.
     """
-    climb = _Climb(geometry.as_points(points, normalize=True))
-    before = _min_angle(points)
-    if climb.angle < before:  # normalising may cost the last bit; the angle must not fall
-        climb.points, climb.angle = np.array(points, dtype=np.float64), before
-    history: list[float] = []
+    climb = _Climb(np.array(points, dtype=np.float64), constraint)
+    before = climb.angle
     status = Status.STEP_LIMIT
     try:
-        for step in range(1, max_programs + 1):
+        while len(climb.history) < max_steps:
             done = climb.step()
-            history.append(climb.angle)
-            progress(Progress("polish", step, max_programs, climb.angle))
+            progress(Progress("polish", len(climb.history), max_steps, climb.angle))
             if done is not None:
                 status = done
                 break
             if budget is not None and budget.spent():
                 status = Status.TIME_LIMIT
                 break
+        if status in (Status.LOCAL_MAXIMUM, Status.FIRST_ORDER):
+            climb.centre_rattlers()
     except KeyboardInterrupt:
         status = Status.INTERRUPTED
-    return Polished(climb.points, status, len(history), before, climb.angle, tuple(history))
-
-
-@dataclass(frozen=True)
-class _Program:
-    """Solution of one linear program."""
-
-    gain: float  # promised growth of the minimal angle, radians
-    displacement: Floats  # (n, d), tangent
-    contact_sets: tuple[Ints, ...]  # (m, 2) each: which pairs may be the contacts, likeliest first
+    return Polished(
+        climb.points,
+        status,
+        len(climb.history),
+        before,
+        climb.angle,
+        climb.residual,
+        climb.contacts,
+        climb.stress,
+        tuple(climb.history),
+    )
 
 
 class _Climb:
-    """The state of a polish: points, their measured angle, the trust radius."""
+    """The state of a polish: the best points, their measured angle, what is known of their contacts."""
 
-    def __init__(self, points: Floats) -> None:
+    def __init__(self, points: Floats, constraint: Constraint | None) -> None:
+        self.constraint = constraint
         self.points = points
         self.angle = _min_angle(points)
+        self.residual = math.inf
+        self.contacts: Ints = np.zeros((0, 2), np.intp)
+        self.stress: Floats = np.zeros(0)
+        self.history: list[float] = []
+        self._escapes = 0
+        self._left = 0.0  # angle of the last saddle
+        start = geometry.as_points(points, normalize=True)
         if self.angle == 0.0:  # coinciding points have no direction to part in: give them one
             nudge = np.random.default_rng(0).normal(size=points.shape)
-            self.points = _retract(points, 1e-6 * nudge)
-            self.angle = _min_angle(self.points)
-        spacing = float(np.median(geometry.nearest_neighbours(self.points)[0]))
-        self.radius = _FIRST_RADIUS * spacing
-        self._newton_gain = _NEWTON_GAIN
+            start = geometry.as_points(points + 1e-6 * nudge, normalize=True)
+        self._program = None if len(points) == 2 else Program(start, constraint)
+
+    def _keep(self, points: Floats) -> bool:
+        """Take `points` if their measured angle is no smaller."""
+        angle = _min_angle(points)
+        if angle < self.angle:
+            return False
+        self.points, self.angle = points, angle
+        return True
 
     def step(self) -> Status | None:
-        """One program and what follows from it; the status once the climb is over."""
-        points, start = self.points, self.angle
-        if start >= math.pi - _LAST_RADIUS:
-            return Status.LOCAL_MAXIMUM  # antipodes: no angle is larger
-        program = self._solve_program()
-        if program is None:
-            self.radius *= 0.25
-            return None if self.radius > _LAST_RADIUS else Status.STALLED
-        closed = False
-        if program.gain < self._newton_gain:
-            for contacts in program.contact_sets:
-                closed |= self._close_contacts(contacts)
-            self._newton_gain = program.gain if closed else program.gain / 3.0  # fail seldom: a try costs a program
-        candidate = _retract(points, program.displacement)
-        angle = _min_angle(candidate)
-        agreement = (angle - start) / program.gain if program.gain > 0.0 else 0.0
-        if angle > self.angle:
-            self.points, self.angle = candidate, angle
-        slope = program.gain / self.radius
-        if closed and angle < self.angle:
-            return None  # the next program, from there, says whether these contacts hold
-        if (slope <= _FLAT and agreement < 0.5) or (slope <= _NEARLY_FLAT and program.gain <= _RESOLUTION):
+        """One Newton step; at the end of the path, the last digits and the status."""
+        if self._program is None:  # two points: antipodes, where the angle has no gradient
+            self._keep(np.stack([self.points[0], -self.points[0]]))
+            self.residual, self.contacts, self.stress = 0.0, np.array([[0, 1]], np.intp), np.ones(1)
+            self.history.append(self.angle)
             return Status.LOCAL_MAXIMUM
-        self.radius *= 1.5 if agreement > 0.7 else 0.6 if agreement > 0.2 else 0.25
-        if self.radius > _LAST_RADIUS:
-            return None
-        return Status.LOCAL_MAXIMUM if self.angle > math.pi - _ANTIPODAL else Status.STALLED
+        done = self._program.step()
+        self._keep(self._program.points)
+        self.history.append(self.angle)
+        return self._finish() if done else None
 
-    def _solve_program(self) -> _Program | None:
-        """The best displacement within the trust region to first order."""
-        n, d = self.points.shape
-        # A point moves at most radius * sqrt(d - 1), and a pair closes by both its ends.
-        reach = 2.0 * self.radius * math.sqrt(d - 1)
-        i, j, theta = geometry.pairs_within(self.points, self.angle + reach)
-        pairs = np.stack([i, j], axis=1)
-        approach = stress.equilibrium_matrix(self.points, pairs).T
-        size = n * (d - 1)
-        cost = np.zeros(size + 1)
-        cost[-1] = -1.0
-        solution = linprog(
-            cost,
-            A_ub=hstack([approach, _ones(len(pairs))], format="csr"),
-            b_ub=(theta - self.angle) / self.radius,
-            bounds=[(-1.0, 1.0)] * size + [(0.0, None)],
-            method="highs-ipm" if size > _INTERIOR_POINT_SIZE else "highs-ds",
-            options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
-        )
-        if solution.x is None:
-            return None
-        multipliers = -solution.ineqlin.marginals
-        gain = float(solution.x[-1]) * self.radius
-        return _Program(
-            gain=gain,
-            displacement=_ambient(self.points, solution.x[:-1] * self.radius),
-            # Multipliers show a generic code's contacts; of a symmetric code's they pick only a basis.
-            contact_sets=(pairs[multipliers > 1e-9], pairs[theta - self.angle <= 30.0 * gain + _CLOSED]),
-        )
+    def _finish(self) -> Status | None:
+        """Contact equations, stress and rigidity at the end of the path; None if it goes on from a saddle."""
+        assert self._program is not None
+        if not any(self._close(contacts) for contacts in self._contact_sets()):
+            return Status.STALLED
+        rigidity = stress.rigidity(self.points, self.contacts, self.stress, self.constraint)
+        if rigidity.strict:
+            return Status.LOCAL_MAXIMUM
+        return None if self._escape(rigidity) else Status.FIRST_ORDER
 
-    def _close_contacts(self, contacts: Ints) -> bool:
-        """Gauss-Newton on `theta_ij = tau`; True if the equations close at a larger minimal angle."""
-        points, best, spread = self.points, self.angle, math.inf
-        ends = contacts.T
+    def _contact_sets(self) -> list[Ints]:
+        """Which pairs may be the contacts, likeliest first: by multiplier, then by slack."""
+        program = self._program
+        assert program is not None
+        theta = geometry.angle(program.points[program.pairs[:, 0]], program.points[program.pairs[:, 1]])
+        slack, share = theta - theta.min(), program.multipliers / program.multipliers.max()
+        masks = [share > least for least in _SHARES] + [slack <= most for most in _SLACKS]
+        sizes = [int(mask.sum()) for mask in masks]
+        return [program.pairs[mask] for k, mask in enumerate(masks) if sizes[k] not in sizes[:k]]
+
+    def _close(self, contacts: Ints) -> bool:
+        """Make these contacts equal and their stress balance; True if they are what the path led to."""
+        program = self._program
+        assert program is not None
+        closed = self._gauss_newton(program.points, contacts)
+        if closed is None:
+            return False
+        points, residual = closed
+        if _min_angle(points) < self.angle - _CLOSED:
+            return False  # pairs that are no contacts by this choice came nearer
+        n = len(points)
+        known = dict(zip((program.pairs @ np.array([n, 1])).tolist(), program.multipliers.tolist(), strict=True))
+        guess = np.array([known[key] for key in (contacts @ np.array([n, 1])).tolist()])
+        balanced = stress.balance(points, contacts, guess, self.constraint)
+        if balanced is None:
+            return False
+        self.residual, self.contacts, self.stress = residual, contacts, balanced
+        self._keep(points)
+        return True
+
+    def _gauss_newton(self, points: Floats, contacts: Ints) -> tuple[Floats, float] | None:
+        """Points at which the angles of `contacts` are equal, and how equal; None if there are none nearby."""
+        best, least = points, math.inf
+        i, j = contacts.T
         for _ in range(8):
-            theta = geometry.angle(points[ends[0]], points[ends[1]])
+            theta = geometry.angle(points[i], points[j])
             tau = float(theta.mean())
-            if np.abs(theta - tau).max() > 0.5 * spread:
-                return False  # these angles cannot all be equal nearby
-            spread = float(np.abs(theta - tau).max())
-            if spread <= _CLOSED and best > self.angle - 1e-15:
-                gained = best > self.angle
-                if gained:
-                    self.points, self.angle = points, best
-                return gained
-            approach = stress.equilibrium_matrix(points, contacts).T
-            jacobian = hstack([approach, _ones(len(contacts))], format="csr")
-            step = lsmr(jacobian, theta - tau, atol=1e-14, btol=1e-14, conlim=1e14, maxiter=20_000)[0]
-            if np.abs(step[:-1]).max() > 0.25 * self.angle:
-                return False  # not the contacts of a nearby maximum
-            points = _retract(points, _ambient(points, step[:-1]))
-            best = _min_angle(points)
-            if best < self.angle - 1e-15:
-                return False
-        return False
+            spread = float(theta.max() - theta.min())
+            if spread < least:
+                best, last, least = points, least, spread
+                if spread <= 0.5 * _CLOSED or spread > 0.5 * last:
+                    break
+            else:
+                break
+            local = self._least_norm(points, contacts, theta - tau)
+            if np.abs(local).max() > 0.01 * tau:
+                return None
+            points = self._moved(points, local)
+        return (best, least) if least <= _NEARLY_CLOSED else None
+
+    def _least_norm(self, points: Floats, contacts: Ints, excess: Floats) -> Floats:
+        """The shortest tangent displacement that makes the contact angles equal, to first order."""
+        approach = stress.equilibrium_matrix(points, contacts).T  # (m, n (d - 1)): minus the rates of the angles
+        embedding = None if self.constraint is None else self.constraint.tangent_embedding(points)
+        if embedding is None:
+            return least_norm(approach, excess, band_order(contacts, *points.shape))
+        return np.asarray(embedding @ least_norm((approach @ embedding).tocsr(), excess, None))
+
+    def _moved(self, points: Floats, local: Floats) -> Floats:
+        """Points displaced by tangent coordinates, back on the sphere and in their family."""
+        n, d = points.shape
+        displacement = np.einsum("ndk,nk->nd", geometry.tangent_bases(points), local.reshape(n, d - 1))
+        moved = geometry.as_points(points + displacement, normalize=True)
+        return moved if self.constraint is None else self.constraint.symmetrize(moved)
+
+    def _escape(self, rigidity: stress.Rigidity) -> bool:
+        """Leave a saddle along the displacement that widens its angle to second order; False if there is none."""
+        if rigidity.softest is None or rigidity.lowest_curvature > -_DOWNHILL or self._escapes == _ESCAPES:
+            return False
+        if self.angle <= self._left + 1e-12:
+            return False  # the last way out led back
+        self._escapes, self._left = self._escapes + 1, self.angle
+        kick = rigidity.softest * (_KICK * self.angle / np.abs(rigidity.softest).max())
+        start = geometry.as_points(self.points + kick, normalize=True)
+        self._program = Program(
+            start if self.constraint is None else self.constraint.symmetrize(start), self.constraint
+        )
+        return True
+
+    def centre_rattlers(self) -> None:
+        """Move every point without stress, alone, to where its nearest neighbour is farthest."""
+        if self.constraint is not None:
+            return
+        bearing = self.contacts[self.stress > 1e-9 * self.stress.max()]
+        for k in np.setdiff1d(np.arange(len(self.points)), bearing):
+            centred = self.points.copy()
+            centred[k] = _deepest(np.delete(self.points, k, axis=0), self.points[k])
+            self._keep(centred)
+
+
+def _deepest(others: Floats, start: Floats) -> Floats:
+    """The local maximum of the distance to the nearest of `others`, uphill from `start`: a linear program a step."""
+    from scipy.optimize import linprog
+
+    d = len(start)
+    point, best = start, float(geometry.angle(others, start).min())
+    radius = 0.1 * best
+    for _ in range(40):
+        theta = geometry.angle(others, point)
+        near = theta <= best + 2.0 * radius * math.sqrt(d - 1)
+        basis = geometry.tangent_bases(np.stack([point, -point]))[0]  # (d, d - 1)
+        toward = geometry.pair_tangents(np.broadcast_to(point, others[near].shape), others[near])[0] @ basis
+        program = linprog(
+            np.r_[np.zeros(d - 1), -1.0],
+            A_ub=np.c_[toward, np.ones(len(toward))],
+            b_ub=(theta[near] - best) / radius,
+            bounds=[(-1.0, 1.0)] * (d - 1) + [(0.0, None)],
+            method="highs-ds",
+        )
+        if program.x is None or program.x[-1] * radius < 1e-12:
+            break
+        moved = point + basis @ program.x[:-1] * radius
+        moved /= np.linalg.norm(moved)
+        angle = float(geometry.angle(others, moved).min())
+        if angle > best:
+            point, best = moved, angle
+        else:
+            radius *= 0.25
+            if radius < 1e-10:
+                break
+    return point
 
 
 def _min_angle(points: Floats) -> float:
     """The measured minimal angle, radians."""
     return float(geometry.nearest_neighbours(points)[0].min())
-
-
-def _ones(m: int) -> csr_array[np.float64]:
-    """A sparse column of ones."""
-    column: NDArray[np.float64] = np.ones((m, 1))
-    return csr_array(column)
-
-
-def _ambient(points: Floats, local: Floats) -> Floats:
-    """Tangent coordinates `(n (d - 1),)` as displacements `(n, d)`."""
-    n, d = points.shape
-    return np.asarray(np.einsum("ndk,nk->nd", geometry.tangent_bases(points), local.reshape(n, d - 1)))
-
-
-def _retract(points: Floats, displacement: Floats) -> Floats:
-    """Displaced points, back on the sphere."""
-    return geometry.as_points(points + displacement, normalize=True)

@@ -17,12 +17,27 @@ class Status(enum.Enum):
     """Why a run ended; the sentence is what a user reads, with the remedy in it."""
 
     CLOSED_FORM = "closed-form", "The closed form is used; nothing was searched."
+    BOUND = "bound-met", "A proven bound is met: no code is better."
+    TARGET = "target-reached", "The target was reached."
+    EXHAUSTED = (
+        "exhausted",
+        "Every kind of start and every symmetry that fits had its share, and the best code came again and again "
+        "from several of them.",
+    )
+    STARTS = "starts-tried", "All starts that were asked for were tried; more may widen the angle."
     CONVERGED = "converged", "The gradient vanished to working precision."
     LEARNING_RATE_EXHAUSTED = (
         "learning-rate-exhausted",
         "The loss stagnated at the smallest learning rate.",
     )
-    LOCAL_MAXIMUM = "local-maximum", "A local maximum: no small displacement widens the minimal angle."
+    LOCAL_MAXIMUM = (
+        "local-maximum",
+        "A strict local maximum: every small displacement narrows the minimal angle, but for rotations and rattlers.",
+    )
+    FIRST_ORDER = (
+        "first-order-maximum",
+        "A local maximum to first order: the contacts balance, but leave some points free to move together.",
+    )
     STALLED = (
         "stalled",
         "The polish stopped gaining before its contact equations closed: near a local maximum, "
@@ -48,12 +63,19 @@ class Budget:
     Args:
         seconds: None for no limit; otherwise positive.
         clock: monotonic seconds; tests pass their own.
+        stop: a second reason to end; asked whenever the clock is.
     """
 
-    def __init__(self, seconds: float | None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        seconds: float | None,
+        clock: Callable[[], float] = time.monotonic,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
         if seconds is not None and not (seconds > 0.0 and math.isfinite(seconds)):
             raise InvalidParameterError("time_limit", "a positive number of seconds", seconds)
         self._clock = clock
+        self._stop = stop
         self._start = clock()
         self._end = math.inf if seconds is None else self._start + seconds
 
@@ -62,8 +84,8 @@ class Budget:
         return self._clock() - self._start
 
     def spent(self) -> bool:
-        """Whether the limit has passed."""
-        return self._clock() >= self._end
+        """Whether the limit has passed, or something else says that it is over."""
+        return self._clock() >= self._end or self._stop()
 
 
 @dataclass(frozen=True)

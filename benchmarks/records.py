@@ -1,0 +1,283 @@
+"""Records: what a cold `solve` reaches, size by size, and how soon.
+
+    python benchmarks/records.py table --d 3 --sizes 4..130 --seconds 30
+    python benchmarks/records.py table --d 4 --sizes 4..130 --seconds 6
+    python benchmarks/records.py targets
+    python benchmarks/records.py named
+    python benchmarks/records.py polish
+
+Every search starts cold: no archive, no stored coordinates. `table` writes `records/dD.csv`, the
+codes as `records/dD.npz` (the project's own coordinates) and `records/dD.md`, and goes on where it
+stopped. In `table` a search ends early once it reaches the best known value; up to there it is the
+search that `tammes solve` makes, whose budget of 30 s it is given by default. `targets` times the
+issue's targets on one core, `named` looks for named codes, `polish` times the polish.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tammes import bounds, tables
+from tammes.bench import machine
+from tammes.commands.search import sizes
+from tammes.hunting.crew import Crew, cores
+from tammes.hunting.hunt import Hunt, Limits, Problem
+from tammes.hunting.session import check_target, search
+from tammes.spherical_code import SphericalCode
+
+HERE = Path(__file__).parent / "records"
+COLUMNS = (
+    "n",
+    "d",
+    "degrees",
+    "sloane",
+    "sloane_verdict",
+    "known",
+    "verdict",
+    "seconds",
+    "status",
+    "found_by",
+    "group",
+)
+
+# (d, n, degrees, CPU seconds)
+TARGETS = [
+    (3, 30, 38.5971159538, 0.2),
+    (3, 100, 21.0312020, 30.0),
+    (3, 130, 18.5103521, 25.0),
+    (4, 30, 54.24959, 4.0),
+    (4, 30, 54.25118, 40.0),
+    (5, 30, 65.60469, 1.0),
+    (4, 130, 33.40295, 20.0),
+    (5, 130, 43.778, 60.0),
+    (4, 600, 19.80, 60.0),
+    (4, 600, 19.837, 300.0),
+]
+# (d, n, max cosine, name)
+NAMED = [
+    (4, 10, 1 / 6, "Petersen code"),
+    (4, 24, 1 / 2, "24-cell"),
+    (4, 120, math.cos(math.radians(36.0)), "600-cell"),
+    (5, 16, 1 / 5, "Clebsch code"),
+    (6, 27, 1 / 4, "Schläfli code"),
+    (7, 56, 1 / 3, "28 equiangular lines"),
+    (8, 240, 1 / 2, "E8 roots"),
+    (5, 40, 1 / 2, "D5 roots"),
+]
+
+
+def sloane(n: int, d: int) -> tables.KnownValue | None:
+    """Sloane's printed value, if any."""
+    try:
+        values = tables.known_values(n, d)
+    except tables.NotTabulatedError:
+        return None
+    return next((value for value in values if value.source.startswith("Sloane")), None)
+
+
+def sloane_verdict(n: int, d: int, degrees: float) -> str:
+    """`matches` if the angle, rounded to the printed decimals, is at least the printed one; `beats` beyond that."""
+    printed = sloane(n, d)
+    if printed is None:
+        return ""
+    unit = 10.0**-printed.decimals
+    if round(degrees, printed.decimals) < printed.angle_degrees - 0.5 * unit:
+        return f"misses by {printed.angle_degrees - degrees:.7f}"
+    return "beats" if degrees > printed.angle_degrees + 1.5 * unit else "matches"
+
+
+def table(d: int, wanted: list[int], seconds: float, seed: int) -> None:
+    """One cold search a size."""
+    HERE.mkdir(exist_ok=True)
+    store, codes = HERE / f"d{d}.csv", HERE / f"d{d}.npz"
+    rows = {int(row["n"]): row for row in csv.DictReader(store.open())} if store.exists() else {}
+    points = dict(np.load(codes)) if codes.exists() else {}
+    with Crew(cores()) as crew:
+        for n in wanted:
+            if n in rows:
+                continue
+            known = tables.best_known_or_none(n, d)
+            fine = known is not None and known.decimals >= 7
+            result = search(n, d, time_limit=seconds, target="best-known" if fine else None, seed=seed, crew=crew)
+            degrees, phase = result.code.min_angle_degrees, result.phases[0]
+            rows[n] = {
+                "n": n,
+                "d": d,
+                "degrees": repr(degrees),
+                "sloane": "" if (printed := sloane(n, d)) is None else printed.degrees,
+                "sloane_verdict": sloane_verdict(n, d, degrees),
+                "known": "" if known is None else known.degrees,
+                "verdict": "" if known is None else known.verdict(degrees),
+                "seconds": f"{result.seconds:.2f}",
+                "status": result.status.code,
+                "found_by": phase["found_by"],
+                "group": phase["symmetry_of_start"] or "",
+            }
+            points[f"n{n:05d}"] = result.code.points
+            with store.open("w", newline="") as stream:
+                writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(rows[k] for k in sorted(rows))
+            np.savez_compressed(codes, **{key: points[key] for key in sorted(points)})
+            print(
+                f"n = {n:4d}  {degrees:.9f}  {rows[n]['sloane_verdict'] or rows[n]['verdict']}  "
+                f"{result.seconds:.1f} s  {result.status.code}",
+                flush=True,
+            )
+    report(d)
+
+
+def report(d: int) -> None:
+    """`records/dD.md` from the CSV; every angle measured anew from the stored coordinates."""
+    rows = list(csv.DictReader((HERE / f"d{d}.csv").open()))
+    points = np.load(HERE / f"d{d}.npz")
+    lines = [f"# The best codes found from cold starts, d = {d}", ""]
+    judged = [row["sloane_verdict"].split()[0] for row in rows if row["sloane_verdict"]]
+    if judged:
+        lines += [
+            f"Against Sloane's printed decimals: {judged.count('beats')} beat, {judged.count('matches')} match, "
+            f"{judged.count('misses')} miss, of {len(judged)}.",
+            "",
+        ]
+    lines += [
+        f"Machine: {json.dumps(machine())}. Wall seconds on all cores, until the best known value or the limit.",
+        "",
+    ]
+    lines += [
+        "| n | minimal angle (degrees) | Sloane | | best known | bound | seconds | found by |",
+        "|---:|---:|---:|---|---:|---:|---:|---|",
+    ]
+    for row in rows:
+        n = int(row["n"])
+        degrees = SphericalCode(points[f"n{n:05d}"]).min_angle_degrees
+        assert abs(degrees - float(row["degrees"])) < 1e-12
+        found = row["found_by"] + (f" ({row['group']})" if row["group"] else "")
+        lines.append(
+            f"| {n} | {degrees:.10f} | {row['sloane']} | {row['sloane_verdict']} | {row['known']} "
+            f"| {bounds.upper_bound(n, d).degrees:.6f} | {row['seconds']} | {found} |"
+        )
+    (HERE / f"d{d}.md").write_text("\n".join(lines) + "\n")
+
+
+def targets(seeds: int) -> None:
+    """CPU seconds to each target, one process; median of seeds."""
+    lines = [
+        "# CPU seconds to the targets",
+        "",
+        f"Machine: {json.dumps(machine())}. One process, {seeds} seeds, "
+        "cold starts; beyond import and compile. `>` marks a run that ended at 1.5 times the allowance.",
+        "",
+        "| (d, n) | target | allowed | median | runs |",
+        "|---|---:|---:|---:|---|",
+    ]
+    with Crew(1) as crew:
+        Hunt(Problem(8, 3)).run(Limits(starts=40), crew=crew)  # compile
+        for d, n, degrees, allowed in TARGETS:
+            runs = []
+            for seed in range(seeds):
+                hunt = Hunt(Problem(n, d, seed))
+                began = time.process_time()
+                hunt.run(Limits(max(1.0, 1.5 * allowed), None, check_target(degrees, n, d)), crew=crew)
+                spent = time.process_time() - began
+                best = hunt.pool.best
+                reached = best is not None and math.degrees(best.angle) >= degrees - 1e-9
+                runs.append((spent if reached else math.inf, spent))
+            median = statistics.median(each for each, _ in runs)
+            shown = "not reached" if math.isinf(median) else f"{median:.2f}"
+            every = ", ".join(f"{spent:.2f}" if each < math.inf else f"> {spent:.1f}" for each, spent in runs)
+            lines.append(f"| ({d}, {n}) | {degrees} | {allowed} | {shown} | {every} |")
+            print(lines[-1], flush=True)
+    (HERE / "targets.md").write_text("\n".join(lines) + "\n")
+
+
+def named(seconds: float) -> None:
+    """Named codes from cold starts, within the default budget."""
+    lines = [
+        "# Named codes from cold starts",
+        "",
+        f"Machine: {json.dumps(machine())}. `solve`'s default budget, all cores.",
+        "",
+        "| (d, n) | code | its angle | found | short by | seconds | found by |",
+        "|---|---|---:|---:|---:|---:|---|",
+    ]
+    with Crew(cores()) as crew:
+        for d, n, cosine, name in NAMED:
+            degrees = math.degrees(math.acos(cosine))
+            result = search(n, d, time_limit=seconds, target=degrees - 1e-10, crew=crew)
+            phase = result.phases[0]
+            found = result.code.min_angle_degrees
+            group = f" ({phase['symmetry_of_start']})" if phase["symmetry_of_start"] else ""
+            lines.append(
+                f"| ({d}, {n}) | {name} | {degrees:.10f} | {found:.10f} | {max(0.0, degrees - found):.1e} "
+                f"| {result.seconds:.1f} | {phase['found_by']}{group} |"
+            )
+            print(lines[-1], flush=True)
+    (HERE / "named.md").write_text("\n".join(lines) + "\n")
+
+
+def polish_times(repeats: int) -> None:
+    """Seconds and residual of the polish of a ladder's result."""
+    from threadpoolctl import threadpool_limits
+
+    from tammes.solvers.compiled import ladder, relax
+    from tammes.solvers.polish import polish
+
+    lines = [
+        "# Polish of a ladder's result",
+        "",
+        f"Machine: {json.dumps(machine())}. One thread, median over starts.",
+        "",
+        "| (d, n) | allowed | median seconds | Newton steps | residual (rad) | status |",
+        "|---|---:|---:|---:|---:|---|",
+    ]
+    with threadpool_limits(1):
+        for d, n, allowed in ((3, 30, 0.05), (4, 130, 0.5), (4, 600, 15.0), (3, 1000, 30.0)):
+            spacing = 2.0 * math.sin(0.5 * bounds.upper_bound(n, d).angle)
+            seen = []
+            for seed in range(repeats):
+                start = np.random.default_rng(seed).standard_normal((n, d))
+                top = relax(start, ladder(4.0, 1024.0), spacing=spacing, iterations=150).points
+                began = time.process_time()
+                done = polish(top)
+                seen.append((time.process_time() - began, done))
+            seen.sort(key=lambda pair: pair[0])
+            spent, done = seen[len(seen) // 2]
+            worst = max(pair[1].residual for pair in seen)
+            states = sorted({pair[1].status.code for pair in seen})
+            lines.append(f"| ({d}, {n}) | {allowed} | {spent:.3f} | {done.steps} | {worst:.1e} | {', '.join(states)} |")
+            print(lines[-1], flush=True)
+    (HERE / "polish.md").write_text("\n".join(lines) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    of_table = commands.add_parser("table")
+    of_table.add_argument("--d", type=int, required=True)
+    of_table.add_argument("--sizes", default="4..130")
+    of_table.add_argument("--seconds", type=float, default=30.0)
+    of_table.add_argument("--seed", type=int, default=0)
+    commands.add_parser("targets").add_argument("--seeds", type=int, default=5)
+    commands.add_parser("named").add_argument("--seconds", type=float, default=30.0)
+    commands.add_parser("polish").add_argument("--repeats", type=int, default=5)
+    chosen = parser.parse_args()
+    if chosen.command == "table":
+        table(chosen.d, sizes(chosen.sizes), chosen.seconds, chosen.seed)
+    elif chosen.command == "targets":
+        targets(chosen.seeds)
+    elif chosen.command == "named":
+        named(chosen.seconds)
+    else:
+        polish_times(chosen.repeats)
+
+
+if __name__ == "__main__":
+    main()

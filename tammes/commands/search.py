@@ -1,0 +1,153 @@
+"""`tammes search`: hunt for records, one size or a range of sizes; keep what is found."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tammes.commands.archive import ArchiveFolder, warnings_told
+from tammes.errors import InvalidParameterError
+from tammes.options import Dimension, Force, Json, duration, integer
+from tammes.terminal import interruptible, print_json, progress_bar, uninterrupted
+
+__all__ = ["Antipodal", "Symmetry", "Workers", "search", "sizes"]
+
+DEFAULT_SECONDS = 600.0
+
+Symmetry = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="auto, none, or a group that the code must have: C5, D3d, Ih, screw-7:1,2 ..."),
+]
+Antipodal = Annotated[bool, typer.Option("--antipodal", help="Pairs x, -x (lines).")]
+Workers = Annotated[int | None, typer.Option(parser=integer("workers", 1), metavar="N", help="Processes [all cores].")]
+
+
+def sizes(text: str) -> list[int]:
+    """`130`, `4..130` or `4..130:2` as a list of numbers of points."""
+    match = re.fullmatch(r"\s*(\d{1,9})(?:\.\.(\d{1,9})(?::(\d{1,6}))?)?\s*", text)
+    if match is None:
+        raise InvalidParameterError("n", "a number of points of at least 2, or a range such as 4..130", text)
+    first = int(match[1])
+    last, step = (first if match[2] is None else int(match[2])), (1 if match[3] is None else int(match[3]))
+    if first < 2 or last < first or step < 1:
+        raise InvalidParameterError("n", "a range that grows from at least 2, such as 4..130", text)
+    return list(range(first, last + 1, step))
+
+
+def _target(text: str) -> float | str:
+    if text == "best-known":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidParameterError("target", 'an angle in degrees, or "best-known"', text) from None
+
+
+def search(
+    n: Annotated[str, typer.Option("--n", metavar="N", help="Number of points, or a range: 4..130.")],
+    d: Dimension,
+    time: Annotated[
+        float, typer.Option(parser=duration, metavar="TIME", help="Wall-clock limit of the whole: 90s, 10m, 2h.")
+    ] = DEFAULT_SECONDS,
+    target: Annotated[
+        str | None, typer.Option(metavar="ANGLE", help="Stop at this minimal angle in degrees, or at best-known.")
+    ] = None,
+    starts: Annotated[
+        int | None, typer.Option(parser=integer("starts", 1), metavar="N", help="Starts and moves at most.")
+    ] = None,
+    seed: Annotated[int, typer.Option(parser=integer("seed", 0), metavar="N", help="Seed of all random numbers.")] = 0,
+    workers: Workers = None,
+    symmetry: Symmetry = "auto",
+    antipodal: Antipodal = False,
+    archive: ArchiveFolder = None,
+    resume: Annotated[bool, typer.Option("--resume/--fresh", help="Go on where the last search stopped.")] = True,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Also write the code here; of a range, a folder of tables."
+        ),
+    ] = None,
+    as_json: Json = False,
+    force: Force = False,
+) -> None:
+    """Hunt for the best code of a size, or of every size in a range; the archive keeps what is found."""
+    from tammes import files, records, report
+    from tammes.hunting.archive import Archive
+    from tammes.hunting.session import search as hunt
+
+    wanted = sizes(n)
+    aim = None if target is None else _target(target)
+    kept = Archive(archive)
+    settings: dict[str, object] = {
+        "target": aim,
+        "starts": starts,
+        "seed": seed,
+        "workers": workers,
+        "symmetry": symmetry,
+        "antipodal": antipodal,
+        "archive": kept,
+        "resume": resume,
+    }
+    if len(wanted) > 1:
+        _sweep(d, wanted, time, settings, Path(f"tammes_sweep_d{d}") if output is None else output, as_json=as_json)
+        return
+    if output is not None:
+        files.format_of(output)
+        for path in {output, files.sidecar(output)}:
+            files.check_writable(path, force=force)
+    with warnings_told(), interruptible("nothing was found yet"), progress_bar(wanted[0], d) as progress:
+        result = hunt(wanted[0], d, time_limit=time, progress=progress, **settings)  # type: ignore[arg-type]
+    saved = [str(kept.path_of(wanted[0], d, antipodal))]
+    if output is not None:
+        with uninterrupted():
+            saved = records.save_with_record(result, output, force=force) + saved
+    if as_json:
+        print_json(result.to_dict() | {"file": saved[0]})
+    else:
+        report.console().print(report.result_block(result, saved))
+    if result.interrupted:
+        raise typer.Exit(130)
+
+
+def _sweep(
+    d: int, wanted: list[int], seconds: float, settings: dict[str, object], folder: Path, *, as_json: bool
+) -> None:
+    """Every size in turn, in passes that share the time; the tables are written after each."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    from tammes import report
+    from tammes.hunting import sweep
+
+    console = report.console(stderr=True)
+    columns = (
+        TextColumn("search"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[last]}"),
+    )
+    rows: list[sweep.Row] = []
+    interrupted = False
+    with (
+        warnings_told(),
+        interruptible(f"what was found is in the archive, the tables are in {folder}"),
+        Bar(*columns, console=console, disable=not console.is_terminal) as bar,
+    ):
+        task = bar.add_task("sizes", total=None, last="")
+
+        def show(row: sweep.Row, done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, last=f"n = {row.n}: {row.degrees:.7f}°, {row.verdict}")
+            console.print(f"n = {row.n:4d}  {row.degrees:.9f}°  {row.verdict}", highlight=False)
+
+        rows, interrupted = sweep.run(d, wanted, seconds, settings, folder, show)
+    if as_json:
+        print_json({"d": d, "rows": [row.to_dict() for row in rows], "folder": str(folder)})
+    else:
+        print(sweep.summary(rows))
+        print(f"{folder / sweep.MARKDOWN}")
+    if interrupted:
+        raise typer.Exit(130)

@@ -1,0 +1,1 @@
+"""How good codes are hunted and kept: starts, moves, the archive."""

@@ -1,0 +1,319 @@
+"""The hunt: rounds planned, done and taken in until there is a reason to stop.
+
+Rounds are taken in strictly in the order in which they were planned, and how far planning runs
+ahead depends on their number alone. So the same seed and the same number of starts give the same
+codes, bit for bit, whatever the number of workers.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tammes import bounds
+from tammes.geometry import Floats
+from tammes.hunting.crew import Crew
+from tammes.hunting.pool import SAME_ANGLE, Member, Pool
+from tammes.hunting.rounds import Outcome, Round
+from tammes.hunting.shares import Arm, Shares
+from tammes.point_groups import candidates, parse
+from tammes.solvers.run import Budget, Progress, ProgressCallback, Status, silent
+from tammes.symmetry import Group, fits
+
+__all__ = ["Hunt", "Limits", "Problem"]
+
+COLD = {
+    "random/1": 1.0,
+    "random/2": 1.0,
+    "random/4": 1.5,
+    "random/8": 1.0,
+    "random/16": 1.0,
+    "random/64": 1.0,
+    "spiral/8": 0.5,
+    "lattice/16": 0.5,
+    "hinge/32": 0.5,
+}
+"""Arms of cold starts, kind and first exponent, with their weights."""
+_SYMMETRIC, _HOP, _NEIGHBOUR = 2.5, 5.0, 1.0  # weights of the other arms
+_LEAST_ROUNDS = 3  # of every arm of cold starts, before a search may be called exhausted
+_LEAST_HOPS = 20
+_HITS, _FAMILIES = 10, 3  # of the same best code, likewise
+_MET = 1e-9  # radians: a bound that a code comes as near to is met
+_AHEAD, _WIDER, _MOST_AHEAD = 8, 8, 256  # rounds planned ahead: more as their number grows
+_EXPENSIVE = 1_000  # coordinates from which a polish takes seconds
+_ROUND_SECONDS = 0.35  # a round should take about this on one core
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is searched for.
+
+    Args:
+        n: number of points.
+        d: dimension.
+        seed: of all random numbers.
+        symmetry: `auto` tries the groups that fit n; `none` does not; a group's name prescribes it.
+        antipodal: points come in pairs x, -x.
+    """
+
+    n: int
+    d: int
+    seed: int = 0
+    symmetry: str = "auto"
+    antipodal: bool = False
+
+    @property
+    def prescribed(self) -> Group | None:
+        """The symmetry that the result must have, or None."""
+        if self.symmetry in ("auto", "none"):
+            return parse("antipodal", self.d) if self.antipodal else None
+        return parse(f"antipodal*{self.symmetry}" if self.antipodal else self.symmetry, self.d)
+
+    def groups(self) -> list[str]:
+        """Names of the groups to try."""
+        prescribed = self.prescribed
+        if self.symmetry != "auto":
+            return [] if prescribed is None else [prescribed.name]
+        found = candidates(self.n, self.d)
+        if prescribed is None:
+            return [group.name for group in found]
+        both = [parse(f"antipodal*{group.name}", self.d) for group in found]
+        distinct = {(group.order, group.name): group for group in both if fits(group, self.n)}
+        return [prescribed.name, *(group.name for group in distinct.values() if group.order > 2)]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to stop, besides a met bound and an exhausted search; None for no limit."""
+
+    seconds: float | None = None
+    starts: int | None = None
+    target: float | None = None
+    """Minimal angle, radians."""
+
+
+@dataclass
+class Hunt:
+    """A search under way: everything that a later session needs to go on.
+
+    Args:
+        problem: what is searched for.
+        neighbours: codes of n - 1 and n + 1 points to begin from, by their number of points.
+    """
+
+    problem: Problem
+    neighbours: dict[int, Floats] = field(default_factory=dict)
+    pool: Pool = field(default_factory=Pool)
+    hits: Counter[str] = field(default_factory=Counter)
+    """How often the best code was found, by family."""
+    groups: dict[str, list[int]] = field(default_factory=dict)
+    """Rounds planned and successes of every group tried."""
+    applied: int = 0
+    """Rounds taken in."""
+    tried: int = 0
+    """Starts and moves."""
+    work: float = 0.0
+    """Evaluations of the soft-min, and what was spent on polish in the same unit."""
+    ending: bool = False
+    """Whether the last `save` of a run is being called."""
+
+    def __post_init__(self) -> None:
+        n, d = self.problem.n, self.problem.d
+        self.bound = bounds.lines(n, d) if self.problem.antipodal else bounds.upper_bound(n, d)
+        self._prescribed = self.problem.prescribed
+        self._expensive = n * (d - 1) > _EXPENSIVE
+        self.groups = self.groups or {name: [0, 0] for name in self.problem.groups()}
+        arms = [] if self._prescribed is not None else [Arm(name, base) for name, base in COLD.items()]
+        if self.groups:
+            arms.append(Arm("symmetric", _SYMMETRIC * (6.0 if self._expensive else 1.0)))
+        arms.append(Arm("hop", _HOP * min(5.0, max(1.0, n * (d - 1) / 100.0))))
+        if self._prescribed is None:
+            arms += [Arm(name, _NEIGHBOUR) for name, size in self._neighbour_sizes().items() if size in self.neighbours]
+        self.shares = Shares(arms)
+        self._plans: dict[int, tuple[Round, Member | None]] = {}
+
+    def _neighbour_sizes(self) -> dict[str, int]:
+        step = 2 if self.problem.antipodal else 1
+        return {"insert": self.problem.n - step, "delete": self.problem.n + step}
+
+    def run(
+        self,
+        limits: Limits,
+        *,
+        crew: Crew,
+        progress: ProgressCallback = silent,
+        save: Callable[[Hunt], None] = lambda _: None,
+    ) -> Status:
+        """Search until there is a reason to stop, and say which.
+
+        Args:
+            limits: time, starts, target.
+            crew: who does the rounds.
+            progress: called after every round.
+            save: called after every round, and at the end.
+
+        Returns:
+            The reason. Ctrl-C is one of them: the pool is kept.
+        """
+        budget = Budget(limits.seconds)
+        self.ending = False
+        deadline = math.inf if limits.seconds is None else time.time() + limits.seconds
+        pending: dict[int, Future[Outcome]] = {}
+        planned = self.applied
+        planned_starts = self.tried
+        try:
+            while True:
+                reason = self._reason(limits)
+                if reason is not None:
+                    return reason
+                if budget.spent():
+                    return Status.TIME_LIMIT
+                while planned < self.applied + self._ahead():
+                    left = None if limits.starts is None else limits.starts - planned_starts
+                    if left is not None and left <= 0:
+                        break
+                    task = self._plan(planned, left, deadline)
+                    planned_starts += task.count
+                    pending[planned] = crew.submit(task)
+                    planned += 1
+                    if crew.workers == 1:
+                        break
+                if self.applied not in pending:
+                    return Status.STARTS
+                outcome = pending.pop(self.applied).result()
+                improved = self._take(outcome)
+                best = self.pool.best
+                if best is not None:
+                    detail = {"tried": float(self.tried), "hits": float(self.hits.total()), "improved": float(improved)}
+                    progress(Progress("search", self.applied, 0, best.angle, detail))
+                save(self)
+        except KeyboardInterrupt:
+            return Status.INTERRUPTED
+        finally:
+            crew.recall()
+            self.ending = True
+            save(self)
+
+    def _ahead(self) -> int:
+        """How many rounds are planned beyond those taken in: more, as there are more of them."""
+        if self._expensive:  # a round planned in ignorance of the others costs much here
+            return min(2 + self.applied // 2, _MOST_AHEAD)
+        return min(_AHEAD + self.applied // _WIDER, _MOST_AHEAD)
+
+    # --- planning -------------------------------------------------------------------------------
+
+    def _plan(self, index: int, left: int | None, deadline: float) -> Round:
+        """The next round; it depends on what was taken in so far and on the index alone."""
+        problem = self.problem
+        rng = np.random.default_rng([problem.seed, index, 2**31])
+        best = self.pool.best
+        ready = [arm.name for arm in self.shares.arms if arm.name != "hop" or best is not None]
+        arm = self.shares.next(ready)
+        group, base, parent = None, None, None
+        if arm.name == "symmetric":
+            group = min(self.groups, key=lambda name: self.groups[name][0] / (1.0 + 2.0 * self.groups[name][1]))
+            self.groups[group][0] += 1
+        elif arm.name == "hop":
+            parent = self.pool.choose(rng)
+            base = parent.points
+            group = parent.group if self._prescribed is not None else None
+        elif arm.name in ("insert", "delete"):
+            base = self.neighbours[self._neighbour_sizes()[arm.name]]
+        count = max(1, min(24, round(_ROUND_SECONDS / _start_seconds(problem.n, problem.d))))
+        if index < _AHEAD:
+            count = min(count, 8)  # something to show, and to hop from, soon
+        if self._expensive:
+            count = 64 if arm.name == "hop" else 4  # a polish costs as much as these
+        if left is not None:
+            count = min(count, left)
+        task = Round(
+            index,
+            problem.n,
+            problem.d,
+            problem.seed,
+            arm.name,
+            count,
+            2.0 * math.sin(0.5 * self.bound.angle),
+            0.0 if best is None else best.angle,
+            base,
+            group,
+            self._prescribed is not None,
+            deadline,
+        )
+        self._plans[index] = task, parent
+        return task
+
+    # --- taking in --------------------------------------------------------------------------------
+
+    def _take(self, outcome: Outcome) -> bool:
+        """Take a round in; True if it improved the best code."""
+        task, parent = self._plans.pop(outcome.index)
+        self.applied += 1
+        self.tried += outcome.tried
+        self.work += outcome.cost
+        improved = hit = False
+        for found in outcome.found:
+            best = self.pool.best
+            again = best is not None and abs(found.angle - best.angle) <= SAME_ANGLE
+            member = Member(found.points, found.angle, found.status, task.arm, found.group)
+            better = self.pool.add(member, parent)
+            if better:
+                self.hits.clear()
+            improved |= better
+            hit |= again and task.kind != "hop"  # a move that leads back says nothing
+        if improved or hit:
+            self.hits[task.kind] += 1
+            if task.group in self.groups:
+                self.groups[task.group][1] += 1
+        self.shares.record(task.arm, outcome.cost, improved=improved, hit=hit)
+        return improved
+
+    def _reason(self, limits: Limits) -> Status | None:
+        """Why to stop now, if there is a reason."""
+        best = self.pool.best
+        if best is None:
+            return None
+        if best.angle >= self.bound.angle - _MET:
+            return Status.BOUND
+        if limits.target is not None and best.angle >= limits.target:
+            return Status.TARGET
+        return Status.EXHAUSTED if self.exhausted else None
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether all had their share, and the best code came again and again from several families."""
+        if self.hits.total() < _HITS or len(self.hits) < _FAMILIES:
+            return False
+        for arm in self.shares.arms:
+            if arm.rounds < (_LEAST_HOPS if arm.name == "hop" else _LEAST_ROUNDS):
+                return False
+        return all(rounds > 0 for rounds, _ in self.groups.values())
+
+    def report(self) -> dict[str, Any]:
+        """What was done, for the record: JSON-ready."""
+        best = self.pool.best
+        return {
+            "rounds": self.applied,
+            "starts": self.tried,
+            "evaluations": round(self.work),
+            "found_by": None if best is None else best.arm,
+            "symmetry_of_start": None if best is None else best.group,
+            "hits": dict(self.hits),
+            "pool_degrees": [math.degrees(member.angle) for member in self.pool.members],
+            "arms": {
+                arm.name: {"rounds": arm.rounds, "improvements": arm.improvements, "hits": arm.hits}
+                for arm in self.shares.arms
+            },
+        }
+
+
+def _start_seconds(n: int, d: int) -> float:
+    """About what one start takes on one core; only to make rounds of a handy size."""
+    return float(2.3e-3 * (n / 30.0) ** 1.75 * (d / 3.0) ** 0.7)

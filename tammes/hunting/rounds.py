@@ -1,0 +1,267 @@
+"""One round of a search: a few starts or moves of one kind, relaxed, ranked, the best one polished.
+
+A round is all that a worker process sees. It depends on its own fields alone, so that a search
+gives the same codes however many workers share it.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tammes.errors import InvalidPointsError
+from tammes.geometry import Floats
+from tammes.hunting import moves, starts
+from tammes.hunting.symmetric import orbits_of
+from tammes.point_groups import parse
+from tammes.solvers.compiled import Relaxed, ladder, relax
+from tammes.solvers.polish import polish
+from tammes.solvers.run import Budget
+from tammes.symmetry import Orbits, random_orbits
+
+__all__ = ["Found", "Outcome", "Round", "run_round"]
+
+_CHEAP = 300  # coordinates up to which a polish costs no more than a few starts
+_MARGIN, _SMALL_MARGIN = 3e-4, 5e-5  # of the angle: a prediction this much too low is still worth a polish
+_POLISH_COST = 150.0  # evaluations that a Newton step is worth, about
+_NEAR_HOPS, _FAR_HOPS = (8.0, 32.0, 32.0, 128.0, 512.0), (16.0, 16.0, 32.0, 32.0)
+_SAME = 1e-7  # cosines: predictions nearer than this are of one code
+_PLACES = 4  # candidates that a round may polish
+_BROKEN = 0.25  # share of the symmetric starts whose symmetry is broken again
+
+Stop = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Round:
+    """What to try: plain data, so that it can be sent to another process."""
+
+    index: int
+    n: int
+    d: int
+    seed: int
+    arm: str
+    """`kind/exponent` of cold starts, or `symmetric`, `hop`, `insert`, `delete`."""
+    count: int
+    """Starts, or moves of a chain."""
+    spacing: float
+    """An upper bound on the smallest chord."""
+    bar: float = 0.0
+    """Best minimal angle so far, radians: what is predicted to stay below is not polished."""
+    base: Floats | None = None
+    """The code that moves begin from, shape `(k, d)`."""
+    group: str | None = None
+    """A symmetry of the starts."""
+    prescribed: bool = False
+    """Whether the result must keep the symmetry."""
+    deadline: float = math.inf
+    """`time.time()` at which to end."""
+
+    @property
+    def kind(self) -> str:
+        """The family of the arm: what comes before the exponent."""
+        return self.arm.partition("/")[0]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A polished code."""
+
+    points: Floats
+    angle: float
+    """Measured minimal angle, radians."""
+    status: str
+    """How the polish ended."""
+    group: str | None = None
+    """The symmetry of the start it came from."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a round brought."""
+
+    index: int
+    tried: int
+    cost: float
+    """Work done, in evaluations of the soft-min."""
+    found: tuple[Found, ...]
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A relaxed start, not yet polished."""
+
+    relaxed: Relaxed
+    orbits: Orbits | None = None
+
+    @property
+    def angle(self) -> float:
+        return math.acos(min(1.0, max(-1.0, self.relaxed.cosine)))
+
+
+def run_round(task: Round, stop: Stop = lambda: False) -> Outcome:
+    """Do a round; ends early, with what it has, at the deadline or when `stop` says so."""
+
+    def ended() -> bool:
+        return stop() or time.time() >= task.deadline
+
+    ranking, tried, evaluations = _chain(task, ended) if task.kind == "hop" else _batch(task, ended)
+    found: list[Found] = []
+    cost = float(evaluations)
+    for candidate in ranking.best:
+        if found and ended():
+            break
+        polished, steps = _polished(task, candidate, ended)
+        found.append(polished)
+        cost += _POLISH_COST * steps
+    return Outcome(task.index, tried, cost, tuple(found))
+
+
+class _Ranking:
+    """The few distinct candidates that promise most: which of several near siblings wins, only a polish tells."""
+
+    def __init__(self, task: Round) -> None:
+        size = task.n * (task.d - 1)
+        self._places = _PLACES if size <= _CHEAP else 1
+        self._least = task.bar * (1.0 - (_MARGIN if size <= _CHEAP else _SMALL_MARGIN))
+        self.best: list[_Candidate] = []
+
+    def add(self, candidate: _Candidate) -> None:
+        """Take a candidate in, if it is new and promises enough."""
+        cosine = candidate.relaxed.cosine
+        if candidate.angle < self._least or any(abs(cosine - old.relaxed.cosine) < _SAME for old in self.best):
+            return
+        self.best.append(candidate)
+        self.best.sort(key=lambda each: each.relaxed.cosine)
+        del self.best[self._places :]
+
+
+def _rng(task: Round, k: int) -> np.random.Generator:
+    """Random numbers of start k of this round."""
+    return np.random.default_rng([task.seed, task.index, k])
+
+
+def _batch(task: Round, ended: Stop) -> tuple[_Ranking, int, int]:
+    """Independent starts: the most promising, how many there were, and their evaluations."""
+    ranking, evaluations = _Ranking(task), 0
+    for k in range(task.count):
+        if k and ended():
+            return ranking, k, evaluations
+        try:
+            candidate = _start(task, _rng(task, k))
+        except InvalidPointsError:  # an orbit has collapsed into one point
+            continue
+        evaluations += candidate.relaxed.evaluations
+        ranking.add(candidate)
+    return ranking, task.count, evaluations
+
+
+def _chain(task: Round, ended: Stop) -> tuple[_Ranking, int, int]:
+    """A chain of moves, each from the most promising so far; likewise."""
+    assert task.base is not None
+    orbits = None
+    if task.prescribed:
+        assert task.group is not None
+        orbits = orbits_of(parse(task.group, task.d), task.base)
+    between = None if orbits is None else orbits.symmetrize
+    top = max(_hop_exponents(task))
+    current = _relax(task, task.base, _ladder(task, top), between)  # predictions compare with predictions
+    own, ranking, evaluations = current.cosine, _Ranking(task), current.evaluations
+    cheap = task.n * (task.d - 1) <= _CHEAP
+    for k in range(task.count):
+        if k and ended():
+            return ranking, k, evaluations
+        rng = _rng(task, k)
+        try:
+            moved = _moved(current.points, rng, keep=orbits)
+            relaxed = _relax(task, moved, _ladder(task, float(rng.choice(_hop_exponents(task)))), between)
+        except InvalidPointsError:
+            continue
+        evaluations += relaxed.evaluations
+        if relaxed.cosine < own - _SAME or (cheap and relaxed.cosine > own + _SAME):
+            ranking.add(_Candidate(relaxed, orbits))
+        if relaxed.cosine < current.cosine - _SAME:
+            current = relaxed
+    return ranking, task.count, evaluations
+
+
+def _start(task: Round, rng: np.random.Generator) -> _Candidate:
+    """One relaxed start of the round's kind."""
+    n, d, base = task.n, task.d, task.base
+    if task.group is not None:
+        return _symmetric_start(task, rng)
+    if task.kind == "insert":
+        assert base is not None
+        return _Candidate(_relax(task, moves.insert(base, n - len(base), rng), _ladder(task, 32.0)))
+    if task.kind == "delete":
+        assert base is not None
+        return _Candidate(
+            _relax(task, moves.delete(base, rng.choice(len(base), len(base) - n, False)), _ladder(task, 32.0))
+        )
+    first = float(task.arm.partition("/")[2])
+    points = starts.KINDS[task.kind](n, d, rng)
+    noise = None
+    if rng.random() < 0.25:  # a little noise at every rung leads off saddles
+        size = 0.02 * task.spacing
+
+        def noise(rows: Floats) -> Floats:
+            return rows + rng.standard_normal(rows.shape) * size
+
+    return _Candidate(_relax(task, points, _ladder(task, first), noise))
+
+
+def _symmetric_start(task: Round, rng: np.random.Generator) -> _Candidate:
+    """A start made of whole orbits, relaxed among its kind, perhaps with the symmetry broken afterwards."""
+    assert task.group is not None
+    orbits, points = random_orbits(parse(task.group, task.d), task.n, rng)
+    first = float(rng.choice([2.0, 4.0, 8.0, 32.0]))
+    relaxed = _relax(task, points, _ladder(task, first), orbits.symmetrize)
+    if task.prescribed or rng.random() >= _BROKEN:
+        return _Candidate(relaxed, orbits)
+    broken = _relax(task, moves.kick(relaxed.points, 0.05, rng), _ladder(task, 32.0))
+    return _Candidate(Relaxed(broken.points, broken.cosine, relaxed.evaluations + broken.evaluations))
+
+
+def _moved(points: Floats, rng: np.random.Generator, keep: Orbits | None) -> Floats:
+    """One move, drawn from what has paid: mostly patches shaken, at times points put into holes."""
+    draw = rng.random()
+    if keep is not None or draw < 0.6:
+        size, radius = rng.choice([0.2, 0.3, 0.4, 0.6, 1.0]), rng.choice([1.2, 1.7, 2.3, 3.0])
+        moved = moves.patch_kick(points, float(size), float(radius), rng)
+        return moved if keep is None else keep.symmetrize(moved)
+    if draw < 0.85 and len(points) > 8:
+        return moves.reinsert(points, int(rng.integers(1, 6)), rng, together=bool(rng.integers(2)))
+    return moves.kick(points, float(rng.choice([0.03, 0.1, 0.2])), rng)
+
+
+def _ladder(task: Round, first: float) -> tuple[float, ...]:
+    """Exponents up to where predictions tell near siblings apart, if a polish may ask for several."""
+    return ladder(first, 2_048.0 if task.n * (task.d - 1) <= _CHEAP else 512.0)
+
+
+def _hop_exponents(task: Round) -> tuple[float, ...]:
+    """Where a moved code is relaxed from: high exponents find the near siblings of small codes."""
+    return _NEAR_HOPS if task.n * (task.d - 1) <= _CHEAP else _FAR_HOPS
+
+
+def _relax(
+    task: Round, points: Floats, exponents: tuple[float, ...], between: Callable[[Floats], Floats] | None = None
+) -> Relaxed:
+    return relax(points, exponents, spacing=task.spacing, between=between)
+
+
+def _polished(task: Round, candidate: _Candidate, ended: Stop) -> tuple[Found, int]:
+    """The candidate at its local maximum: within its symmetry first, then without it unless that is prescribed."""
+    budget = Budget(None, stop=ended)
+    points, orbits, steps = candidate.relaxed.points, candidate.orbits, 0
+    if orbits is not None:
+        done = polish(orbits.symmetrize(points), constraint=orbits, budget=budget)
+        if task.prescribed:
+            return Found(done.points, done.after, done.status.code, task.group), done.steps
+        points, steps = done.points, done.steps
+    done = polish(points, budget=budget)
+    return Found(done.points, done.after, done.status.code, task.group), steps + done.steps

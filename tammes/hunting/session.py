@@ -1,0 +1,233 @@
+"""A search as the user meets it: checked settings in, a measured `Result` out, the archive kept."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from typing import Any
+
+from tammes import bounds, tables
+from tammes.constructions import check_size
+from tammes.errors import InvalidParameterError, NotTabulatedError
+from tammes.hunting import saved
+from tammes.hunting.archive import Archive
+from tammes.hunting.crew import Crew, cores
+from tammes.hunting.deletion import is_antipodal
+from tammes.hunting.hunt import Hunt, Limits, Problem
+from tammes.hunting.pool import Member
+from tammes.point_groups import parse
+from tammes.result import Result
+from tammes.solvers.run import ProgressCallback, Status, silent
+from tammes.spherical_code import SphericalCode
+from tammes.symmetry import fits
+
+__all__ = ["check_target", "search"]
+
+_SAVE_SECONDS = 5.0
+
+
+def search(
+    n: int,
+    d: int,
+    *,
+    time_limit: float | None = None,
+    starts: int | None = None,
+    target: float | str | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    symmetry: str = "auto",
+    antipodal: bool = False,
+    archive: Archive | None = None,
+    resume: bool = True,
+    crew: Crew | None = None,
+    progress: ProgressCallback = silent,
+) -> Result:
+    """Hunt for the best code of n points in R^d: many kinds of start, moves, symmetry, exact polish.
+
+    Stops when a proven bound is met, when the target is reached, when every kind of start and every
+    symmetry that fits n had its share and the same best code came ten times from three families, or
+    at a limit. A known best value stops it only as `target="best-known"`.
+
+    Args:
+        n: number of points, at least 2.
+        d: dimension, at least 2.
+        time_limit: seconds; None for none.
+        starts: starts and moves to try, in all; None for no limit. With it alone, the same seed
+            gives the same code, bit for bit, whatever the number of workers.
+        target: minimal angle in degrees at which to stop, or "best-known".
+        seed: of all random numbers.
+        workers: processes; all cores by default.
+        symmetry: "auto" tries the point groups that fit n, "none" does not; a group's name prescribes
+            it: every start and the result have that symmetry.
+        antipodal: points come in pairs x, -x; the minimal angle is that between the n/2 lines.
+        archive: where the best code of every size is kept, with the state of the search, so that it
+            goes on where it stopped; None keeps nothing.
+        resume: take up the state of an earlier search for the same problem.
+        crew: workers that are there already; they stay.
+        progress: called as the search goes on.
+
+    Returns:
+        The measured best code. Ctrl-C returns the best code so far, with that status.
+
+    Raises:
+        InvalidParameterError: if a parameter is out of range, the group does not fit n, or the target
+            is above a proven bound.
+        NotTabulatedError: if the target is "best-known" and nothing is stored for this size.
+        UnknownNameError: if there is no such symmetry.
+    """
+    began = time.monotonic()
+    problem = _checked(n, d, seed, symmetry, antipodal)
+    for name, value in (("starts", starts), ("workers", workers)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise InvalidParameterError(name, "an integer of at least 1", value)
+    aim = None if target is None else check_target(target, n, d, antipodal=antipodal)
+    limits = Limits(time_limit, starts, aim)
+    hunt = Hunt(problem, _neighbours(problem, archive))
+    keeper = _Keeper(archive, problem)
+    resumed = keeper.load(hunt, resume=resume)
+    with contextlib.ExitStack() as stack:
+        hands = stack.enter_context(Crew(workers or cores())) if crew is None else crew
+        status = hunt.run(limits, crew=hands, progress=progress, save=keeper.keep)
+    best = hunt.pool.best
+    if best is None:
+        if status is Status.INTERRUPTED:
+            raise KeyboardInterrupt
+        raise InvalidParameterError("time_limit", "long enough for one start", time_limit)
+    settings: dict[str, Any] = {
+        "seed": seed,
+        "symmetry": symmetry,
+        "antipodal": antipodal,
+        "time_limit": time_limit,
+        "starts": starts,
+        "target_degrees": None if aim is None else math.degrees(aim),
+        "workers": hands.workers,
+        "resumed": resumed,
+        "archive": None if archive is None else str(archive.folder),
+    }
+    phase = {"phase": "search", "status": status.code, "code": best.status, **hunt.report()}
+    result = Result(
+        SphericalCode(best.points),
+        ("search", "polish"),
+        status,
+        time.monotonic() - began,
+        settings,
+        phases=(phase,),
+        antipodal=antipodal,
+    )
+    keeper.offer(result)
+    return result
+
+
+def check_target(target: float | str, n: int, d: int, *, antipodal: bool = False) -> float:
+    """A target in radians.
+
+    Args:
+        target: degrees, or "best-known".
+        n: number of points.
+        d: dimension.
+        antipodal: the target is an angle between lines.
+
+    Raises:
+        InvalidParameterError: if it is no angle, or above a proven bound.
+        NotTabulatedError: if nothing is stored for this size.
+    """
+    if target == "best-known":
+        if antipodal:
+            raise NotTabulatedError(f"No stored value for {n // 2} lines in R^{d}: the tables are for all codes.")
+        known = tables.best_known(n, d)
+        return math.radians(known.angle_degrees - 0.5 * 10.0**-known.decimals)
+    if not isinstance(target, (int, float)) or not 0.0 < target <= 180.0:
+        raise InvalidParameterError("target", 'an angle in degrees, above 0 and at most 180, or "best-known"', target)
+    bound = bounds.lines(n, d) if antipodal else bounds.upper_bound(n, d)
+    if target > bound.degrees + 1e-9:
+        raise InvalidParameterError(
+            "target", f"at most {bound.degrees:.9f} degrees: no code has more ({bound.name} bound)", target
+        )
+    return math.radians(float(target)) - 1e-13
+
+
+def _checked(n: int, d: int, seed: int, symmetry: str, antipodal: bool) -> Problem:
+    """The problem, refused where it cannot be met."""
+    n, d = check_size(n, d)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise InvalidParameterError("seed", "an integer of at least 0", seed)
+    if antipodal and (n < 4 or n % 2):
+        raise InvalidParameterError("n", "even and at least 4 where points come in pairs x, -x", n)
+    problem = Problem(n, d, seed, symmetry, antipodal)
+    if symmetry not in ("auto", "none"):
+        parse(symmetry, d)
+        group = problem.prescribed
+        assert group is not None
+        if not fits(group, n):
+            sizes = ", ".join(str(size) for size in sorted({kind.size for kind in group.strata}))
+            raise InvalidParameterError(
+                "symmetry", f"a group whose orbits can add up to n = {n} (of {group.name}: {sizes})", symmetry
+            )
+    return problem
+
+
+def _neighbours(problem: Problem, archive: Archive | None) -> dict[int, Any]:
+    """Codes with one point (or pair) more and less, from the archive."""
+    found: dict[int, Any] = {}
+    if archive is None or problem.antipodal:
+        return found
+    for size in (problem.n - 1, problem.n + 1):
+        entry = archive.get(size, problem.d) if size >= 2 else None
+        if entry is not None:
+            found[size] = entry.code.points
+    return found
+
+
+class _Keeper:
+    """Keeps what a search finds; of no effect without an archive."""
+
+    def __init__(self, archive: Archive | None, problem: Problem) -> None:
+        self._archive = archive
+        self._problem = problem
+        self._kept = 0.0  # angle of the last code offered
+        self._saved = time.monotonic()
+
+    def load(self, hunt: Hunt, *, resume: bool) -> bool:
+        """Take up an earlier search and the archive's code; True if there was a search."""
+        if self._archive is None:
+            return False
+        resumed = resume and saved.restore(saved.path_of(self._archive.folder, self._problem), hunt)
+        entry = self._archive.get(self._problem.n, self._problem.d, self._problem.antipodal)
+        plain = self._problem.symmetry in ("auto", "none")  # a prescribed symmetry is not that of any stored code
+        if resume and plain and entry is not None:
+            group = hunt.problem.prescribed
+            name = None if group is None else group.name
+            hunt.pool.add(Member(entry.code.points, entry.code.min_angle, "archived", "archive", name))
+        return resumed
+
+    def keep(self, hunt: Hunt) -> None:
+        """After a round: offer an improvement at once, and write the state every few seconds."""
+        best = hunt.pool.best
+        if self._archive is None or best is None:
+            return
+        improved = best.angle > self._kept
+        if improved:
+            self._kept = best.angle
+            if best.arm != "archive":
+                record = {
+                    "method": ["search", "polish"],
+                    "settings": {"seed": self._problem.seed},
+                    "found_by": best.arm,
+                }
+                self._offer(SphericalCode(best.points), record)
+        if improved or time.monotonic() - self._saved > _SAVE_SECONDS or hunt.ending:
+            saved.save(saved.path_of(self._archive.folder, self._problem), hunt)
+            self._saved = time.monotonic()
+
+    def offer(self, result: Result) -> None:
+        """The final result; the archive keeps it only where it has nothing as good."""
+        self._offer(result)
+
+    def _offer(self, code: Result | SphericalCode, record: dict[str, Any] | None = None) -> None:
+        if self._archive is None:
+            return
+        bare = code.code if isinstance(code, Result) else code
+        if self._problem.antipodal and is_antipodal(bare):
+            self._archive.offer(code, record, antipodal=True)
+        self._archive.offer(code, record)

@@ -1,0 +1,94 @@
+"""Fair shares: which arm of a search gets the next round.
+
+Stride scheduling: the arm whose work divided by its weight is least goes next. An arm that improves
+the best code gains weight, one that brings nothing loses what it gained; none falls below its base,
+so nothing starves, and a search moves towards what pays for this (n, d).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+__all__ = ["Arm", "Shares"]
+
+_GAIN = 1.5  # base weights for an improvement
+_HIT = 0.15  # for the best code found once more
+_MOST = 6.0  # base weights
+_DECAY = 0.97  # of what was gained, for a round without success
+
+
+@dataclass
+class Arm:
+    """One kind of round, and how it has paid."""
+
+    name: str
+    base: float
+    """Its weight when nothing is known."""
+    gained: float = 0.0
+    work: float = 0.0
+    """Evaluations of the soft-min that its rounds have cost."""
+    rounds: int = 0
+    """Rounds that have ended."""
+    planned: int = 0
+    improvements: int = 0
+    hits: int = 0
+    """How often it found the best code of the time again."""
+
+    @property
+    def weight(self) -> float:
+        """Its share of the work, relative to the other arms."""
+        return self.base * (1.0 + min(self.gained, _MOST))
+
+
+class Shares:
+    """The arms of a search.
+
+    Args:
+        arms: in the order of a tie.
+    """
+
+    def __init__(self, arms: list[Arm]) -> None:
+        self.arms = arms
+        self._mean = 1.0  # work of a round, to charge rounds that are under way
+
+    def __getitem__(self, name: str) -> Arm:
+        return next(arm for arm in self.arms if arm.name == name)
+
+    def next(self, ready: list[str]) -> Arm:
+        """The arm whose turn it is, among those whose names are in `ready`."""
+        charged = [(self._charged(arm), k) for k, arm in enumerate(self.arms) if arm.name in ready]
+        arm = self.arms[min(charged)[1]]
+        arm.planned += 1
+        return arm
+
+    def _charged(self, arm: Arm) -> float:
+        return (arm.work + (arm.planned - arm.rounds) * self._mean) / arm.weight
+
+    def record(self, name: str, work: float, *, improved: bool, hit: bool) -> None:
+        """The outcome of a round."""
+        arm = self[name]
+        arm.rounds += 1
+        arm.work += work
+        total = sum(each.rounds for each in self.arms)
+        self._mean += (work - self._mean) / total
+        if improved:
+            arm.gained = min(arm.gained + _GAIN, _MOST)
+            arm.improvements += 1
+        elif hit:
+            arm.gained = min(arm.gained + _HIT, _MOST)
+        else:
+            arm.gained *= _DECAY
+        arm.hits += hit or improved
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, for a search that is to go on later."""
+        return {"mean": self._mean, "arms": [asdict(arm) for arm in self.arms]}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Take up what `to_dict` gave; arms that it does not know start anew."""
+        known = {arm["name"]: Arm(**arm) for arm in saved["arms"]}
+        self._mean = float(saved["mean"])
+        self.arms = [known.get(arm.name, arm) for arm in self.arms]
+        for arm in self.arms:
+            arm.planned = arm.rounds
