@@ -28,6 +28,8 @@ DEFAULT_LOSS = "mma"
 SEARCH_SECONDS = 30.0
 """Budget of `solve` without a loss, unless a time or a number of starts is given."""
 
+_SHORT_SECONDS = 5.0
+_SHORT_WORK = 1e5  # starts * n^1.75 * d: about a second
 _CLIMB = (64.0, 128.0, 256.0, 512.0, 1_024.0)  # exponents from a given code: high ones stay near it
 _TENSORS = 200  # points up to which a single climb is not worth the loading of compiled code
 
@@ -107,10 +109,16 @@ def solve(
         code = SphericalCode(form.points())
         provenance = {"closed_form": form.name, "reference": form.reference}
         return Result(code, ("closed form",), Status.CLOSED_FORM, budget.elapsed(), provenance)
-    if hunted and init is None and not device.startswith("cuda"):
+    free = symmetry == "auto" and not antipodal
+    if hunted and init is None:
+        seconds = SEARCH_SECONDS if time_limit is None and starts is None else time_limit
+        if free and (device.startswith("cuda") or _is_short(n, d, starts, seconds)):
+            from tammes.hunting.tensor import tensor_search
+
+            budget = Budget(seconds)
+            return tensor_search(n, d, starts=starts, seed=seed, budget=budget, device=device, progress=progress)
         from tammes.hunting.session import search
 
-        seconds = SEARCH_SECONDS if time_limit is None and starts is None else time_limit
         return search(
             n,
             d,
@@ -122,7 +130,7 @@ def solve(
             antipodal=antipodal,
             progress=progress,
         )
-    if symmetry != "auto" or antipodal:
+    if not free:
         raise InvalidParameterError(
             "symmetry and antipodal", "left out where a loss, start or device is named", symmetry
         )
@@ -149,6 +157,13 @@ def solve(
     }
     descent = solver.run(chosen, points, device=where, budget=budget, progress=progress)
     return _finish(descent, settings, budget, progress, polish=polish)
+
+
+def _is_short(n: int, d: int, starts: int | None, seconds: float | None) -> bool:
+    """Whether a search is over before compiled code would be loaded, or the first time compiled."""
+    if starts is not None and starts * n**1.75 * d < _SHORT_WORK:
+        return True
+    return seconds is not None and seconds < _SHORT_SECONDS
 
 
 def _starts(n: int, d: int, starts: int, seed: int, init: ArrayLike | None) -> tuple[dict[str, Any], Floats]:

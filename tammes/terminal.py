@@ -79,7 +79,7 @@ def progress_bar(n: int, d: int) -> Iterator[ProgressCallback]:
                 gap = max(0.0, known.gap(degrees))
                 angles += f"  known {known.degrees}°  gap {gap:.{max(known.decimals, 1)}f}°"
             if event.phase not in tasks:
-                tasks[event.phase] = bar.add_task(event.phase, total=event.total, angles=angles)
-            bar.update(tasks[event.phase], completed=event.step, total=event.total, angles=angles)
+                tasks[event.phase] = bar.add_task(event.phase, total=event.total or None, angles=angles)
+            bar.update(tasks[event.phase], completed=event.step, total=event.total or None, angles=angles)
 
         yield show

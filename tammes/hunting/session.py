@@ -105,12 +105,19 @@ def search(
         "resumed": resumed,
         "archive": None if archive is None else str(archive.folder),
     }
-    phase = {"phase": "search", "status": status.code, "code": best.status, **hunt.report()}
+    seconds = time.monotonic() - began
+    phase = {
+        "phase": "search",
+        "status": status.code,
+        "code": best.status,
+        "seconds": round(seconds, 3),
+        **hunt.report(),
+    }
     result = Result(
         SphericalCode(best.points),
         ("search", "polish"),
         status,
-        time.monotonic() - began,
+        seconds,
         settings,
         phases=(phase,),
         antipodal=antipodal,

@@ -26,6 +26,7 @@ from tammes.solvers.run import Budget, Progress, ProgressCallback, Status, silen
 __all__ = ["Descended", "descend", "ladder", "soft_min"]
 
 _MEMORY = 10  # pairs of L-BFGS
+_TRIES = 25  # lengths of one direction
 _WINDOW = 20  # iterations after which the gain is judged
 _CPU_BLOCK = (1 << 15) - 1  # pairs at once: they fit a cache, and torch takes one thread for so few
 _GPU_BLOCK = 1 << 26  # 512 MiB
@@ -166,16 +167,18 @@ class _Working:
     x: Tensor  # (b, n, d)
     value: Tensor  # (b,)
     grad: Tensor  # (b, n, d)
-    move: Tensor  # (b, n, d) to try next
-    promised: Tensor  # (b,) change of f_p along it to first order
+    least: Tensor  # (b,) smallest squared chord
+    direction: Tensor  # (b, n, d)
+    slope: Tensor  # (b,) of f_p along the direction
+    step: Tensor  # (b,) its length to try next
+    tries: Tensor  # (b,) for this direction
     taken: Tensor  # (b,) iterations
     judged: Tensor  # (b,) value when the gain was last judged
     done: Tensor  # (b,)
     s: Tensor  # (b, memory, n d) steps, a ring
-    y: Tensor  # (b, memory, n d) changes of the gradient; zeros in place of steps that were not taken
-    sy: Tensor  # (b, memory, memory) inner products s_i.y_j, right where i is no newer than j
-    yy: Tensor  # (b, memory, memory)
-    gamma: Tensor  # (b,) s.y / y.y of the newest pair; 0 forgets them all
+    y: Tensor  # (b, memory, n d) changes of the gradient
+    rho: Tensor  # (b, memory) 1 / s.y; 0 where no step was taken
+    gamma: Tensor  # (b,) s.y / y.y of the newest pair; 0 without one
 
 
 class _Climb:
@@ -204,14 +207,31 @@ class _Climb:
         In a pass a start takes its step or shortens it, whatever the others do. Starts that are
         done leave once they are an eighth of what is left.
         """
-        x, batch = self.points, len(self.points)
-        nothing = x.new_zeros(batch)
-        past = [x.new_zeros(batch, _MEMORY, size) for size in (x[0].numel(), x[0].numel(), _MEMORY, _MEMORY)]
+        x = self.points
+        batch, size = len(x), x[0].numel()
+        zero, none = x.new_zeros(batch), torch.zeros(batch, dtype=torch.int64, device=x.device)
         value, grad, least, _ = _evaluate(x, p)
-        index, done = torch.arange(batch, device=x.device), _longest(grad) * least.sqrt() >= stationary
-        w = _Working(index, x, value, grad, grad, nothing, 0 * index, value, ~done, *past, nothing)
+        self.evaluations += batch
+        w = _Working(
+            index=torch.arange(batch, device=x.device),
+            x=x.clone(),
+            value=value,
+            grad=grad,
+            least=least,
+            direction=grad,
+            slope=zero,
+            step=zero.clone(),
+            tries=none,
+            taken=none.clone(),
+            judged=value.clone(),
+            done=~value.isfinite() | (_longest(grad) * least.sqrt() < stationary),
+            s=x.new_zeros(batch, _MEMORY, size),
+            y=x.new_zeros(batch, _MEMORY, size),
+            rho=x.new_zeros(batch, _MEMORY),
+            gamma=zero.clone(),
+        )
         self._working = w
-        self._aim(w, p, 0, done)
+        _aim(w, torch.ones_like(w.done), -1, p, self._spacing)
         passes = 0
         while not self.out_of_time():
             left = int((~w.done).sum())
@@ -226,23 +246,70 @@ class _Climb:
         self._working = None
 
     def _advance(self, w: _Working, p: float, slot: int, iterations: int, stationary: float) -> None:
-        """Every start tries its move: takes it where f_p falls enough (Armijo), else shortens it."""
-        trial = w.x + w.move
+        """Every start tries its step: takes it where f_p falls enough (Armijo), else shortens it."""
+        trial = w.x + _rows(w.step) * w.direction
         trial /= trial.norm(dim=-1, keepdim=True)
         value, grad, least, _ = _evaluate(trial, p)
         self.evaluations += len(trial)
-        took = ~w.done & (value <= w.value + 1e-4 * w.promised)
-        stuck = ~w.done & ~took & ~(w.promised < -1e-16)  # f_p cannot tell shorter steps apart
+        took = ~w.done & (value <= w.value + 1e-4 * w.step * w.slope)
 
         step, change = (trial - w.x).flatten(1), (grad - w.grad).flatten(1)  # (b, n d)
         curvature, size = (step * change).sum(dim=-1), change.square().sum(dim=-1)
         stored = took & (curvature > 1e-14 * size)
         w.s[:, slot] = torch.where(stored[:, None], step, 0.0)
         w.y[:, slot] = torch.where(stored[:, None], change, 0.0)
-        newest = w.y[:, slot, :, None]
-        for products in (w.sy, w.yy):
-            products.masked_fill_(_rows(w.gamma == 0.0), 0.0)
-        known = w.sy.diagonal(0, 1, 2) > 0.0
+        w.rho[:, slot] = torch.where(stored, 1.0 / curvature, 0.0)
+        w.gamma = torch.where(stored, curvature / size, w.gamma)
 
-        w.sy[:, :, slot] = (w.s @ newest)[..., 0]
-        w.yy[:, :, slot] = w.yy[:, slot] = (w.y @ newest)[..., 0]
+        # The minimum of the parabola through what is known of a step that was too long.
+        rise = value - w.value - w.step * w.slope
+        shorter = torch.where(value.isfinite(), (-0.5 * w.step * w.slope / rise).clamp(0.1, 0.5), 0.25)
+        w.step = torch.where(took, w.step, w.step * shorter)
+        w.tries = torch.where(took, 0, w.tries + 1)
+        hopeless = ~w.done & (w.tries > _TRIES)
+        w.done |= hopeless & (w.gamma == 0.0)
+        w.gamma = torch.where(hopeless, 0.0, w.gamma)  # forget, and go down the gradient
+        w.rho[hopeless] = 0.0
+
+        w.x = torch.where(_rows(took), trial, w.x)
+        w.grad = torch.where(_rows(took), grad, w.grad)
+        w.value, w.least = torch.where(took, value, w.value), torch.where(took, least, w.least)
+        w.taken = w.taken + took
+        w.done |= (w.taken >= iterations) | (_longest(w.grad) * w.least.sqrt() < stationary)
+        due = took & (w.taken % _WINDOW == 0)
+        w.done |= due & (w.judged - w.value < 1e-4 * stationary / p)
+        w.judged = torch.where(due, w.value, w.judged)
+        _aim(w, took | hopeless, slot, p, self._spacing)
+
+
+def _aim(w: _Working, which: Tensor, slot: int, p: float, spacing: float) -> None:
+    """New directions by the two-loop recursion (Nocedal and Wright, algorithm 7.4), for the starts `which`."""
+    q = -w.grad.flatten(1)  # (b, n d)
+    order = [(slot - back) % _MEMORY for back in range(_MEMORY)] if slot >= 0 else []
+    alphas = {}
+    for k in order:
+        alphas[k] = w.rho[:, k] * (w.s[:, k] * q).sum(dim=-1)
+        q -= alphas[k][:, None] * w.y[:, k]
+    q *= torch.where(w.gamma > 0.0, w.gamma, 1.0)[:, None]
+    for k in reversed(order):
+        beta = w.rho[:, k] * (w.y[:, k] * q).sum(dim=-1)
+        q += (alphas[k] - beta)[:, None] * w.s[:, k]
+    direction = q.view_as(w.x)
+    direction = direction - (direction * w.x).sum(dim=-1, keepdim=True) * w.x
+    slope = (direction * w.grad).sum(dim=(1, 2))
+    uphill = ~(slope < 0.0)
+    direction = torch.where(_rows(uphill), -w.grad, direction)
+    slope = torch.where(uphill, -w.grad.square().sum(dim=(1, 2)), slope)
+    longest = _longest(direction).clamp_min(1e-300)
+    plain = uphill | (w.gamma == 0.0)
+    first = 0.1 * spacing / (longest * max(1.0, p / 16.0))
+    step = torch.where(plain, first, torch.minimum(torch.ones_like(longest), 0.3 * spacing / longest))
+    w.direction = torch.where(_rows(which), direction, w.direction)
+    w.slope, w.step = torch.where(which, slope, w.slope), torch.where(which, step, w.step)
+    w.tries = torch.where(which, 0, w.tries)
+
+
+def _longest(rows: Tensor) -> Tensor:
+    """Largest norm of a row of every start, `(b,)`."""
+    longest: Tensor = rows.norm(dim=-1).amax(dim=-1)
+    return longest

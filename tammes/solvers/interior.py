@@ -156,7 +156,7 @@ def least_norm(approach: csr_array[np.float64], excess: Floats, order: Ints | No
         order: as for `band_order`; None for a dense factor.
     """
     stiffness = (approach.T @ approach).tocsr()
-    coupling = np.asarray(approach.sum(axis=0)).ravel()
+    coupling: Floats = np.asarray(approach.sum(axis=0)).ravel()
     y, rise = np.zeros(approach.shape[1]), 0.0
     for _ in range(3):  # refined: the normal equations are regularised
         left = excess - approach @ y - rise
