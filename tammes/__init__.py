@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from tammes.api import solve
     from tammes.errors import TammesError
     from tammes.files import load, save
+    from tammes.hunting.archive import Archive
+    from tammes.hunting.session import search
     from tammes.result import Result
     from tammes.spherical_code import SphericalCode
 
 __all__ = [
+    "Archive",
     "Result",
     "SphericalCode",
     "TammesError",
@@ -29,16 +32,19 @@ __all__ = [
     "losses",
     "plots",
     "save",
+    "search",
     "solve",
     "tables",
 ]
 
 _HOME = {
+    "Archive": "hunting.archive",
     "Result": "result",
     "SphericalCode": "spherical_code",
     "TammesError": "errors",
     "load": "files",
     "save": "files",
+    "search": "hunting.session",
     "solve": "api",
 }
 

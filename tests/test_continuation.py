@@ -1,78 +1,119 @@
-"""The soft-min ladder: its formula, its gradient, its way up."""
+"""The soft-min ladder in tensors: its formula, its gradient, its way up; and the compiled one beside it."""
 
 import math
 
 import numpy as np
 import pytest
-from scipy.optimize import check_grad
+import torch
 
 from tammes import geometry
 from tammes.constructions import orthoplex
-from tammes.solvers import continuation
+from tammes.solvers import compiled, continuation
+from tammes.solvers.continuation import ladder
 from tammes.solvers.run import Budget, Status
+
+REALISATIONS = ["tensors", "compiled"]
 
 
 def rows(n, d, seed=0):
     return geometry.as_points(np.random.default_rng(seed).normal(size=(n, d)), normalize=True)
 
 
-def all_pairs(n):
-    return np.triu_indices(n, 1)
+def soft_min(realisation, points, p):
+    if realisation == "compiled":
+        return compiled.soft_min(points, p)
+    value, grad = continuation.soft_min(torch.tensor(points)[None], p)
+    return float(value[0]), grad[0].numpy()
 
 
-@pytest.mark.parametrize("p", [2.0, 16.0, 300.0])
-def test_value_against_the_double_loop(p):
-    points = rows(9, 4)
-    chords = [np.linalg.norm(points[a] - points[b]) for a in range(9) for b in range(a)]
+def chords(points):
+    return [math.dist(points[a], points[b]) for a in range(len(points)) for b in range(a)]
+
+
+@pytest.mark.parametrize("realisation", REALISATIONS)
+@pytest.mark.parametrize("p", [1.0, 2.0, 16.0, 256.0])
+@pytest.mark.parametrize(("n", "d"), [(9, 4), (60, 3)])
+def test_value_against_the_double_loop(realisation, p, n, d):
+    points = rows(n, d)
     # f_p = (1/p) log sum |x - y|^-p, since the factors m cancel
-    expected = math.log(math.fsum(chord**-p for chord in chords)) / p
-    assert continuation.soft_min(points, *all_pairs(9), p)[0] == pytest.approx(expected, rel=1e-13)
+    least = min(chords(points))
+    expected = math.log(math.fsum((least / chord) ** p for chord in chords(points))) / p - math.log(least)
+    assert soft_min(realisation, points, p)[0] == pytest.approx(expected, rel=1e-12)
 
 
-def test_never_overflows_and_tends_to_the_smallest_chord():
+@pytest.mark.parametrize("realisation", REALISATIONS)
+def test_never_overflows_and_tends_to_the_smallest_chord(realisation):
     points = rows(50, 3)
-    smallest = 2.0 * math.sin(geometry.nearest_neighbours(points)[0].min() / 2.0)
-    value, grad = continuation.soft_min(points, *all_pairs(50), 1e7)
-    assert value == pytest.approx(-math.log(smallest), rel=1e-5)
+    value, grad = soft_min(realisation, points, 2.0**24)
+    assert value == pytest.approx(-math.log(min(chords(points))), rel=1e-5)
     assert np.isfinite(grad).all()
 
 
-@pytest.mark.parametrize("scale", [1.0, 3.0])
-def test_gradient_against_differences(scale):
-    points = scale * rows(7, 3)
-    i, j = all_pairs(7)
-
-    def value(flat):
-        return continuation.soft_min(flat.reshape(7, 3), i, j, 12.0)[0]
-
-    def gradient(flat):
-        return continuation.soft_min(flat.reshape(7, 3), i, j, 12.0)[1].ravel()
-
-    assert check_grad(value, gradient, points.ravel()) < 1e-6
-
-
-def test_gradient_is_tangent():
-    points = rows(20, 5)
-    grad = continuation.soft_min(points, *all_pairs(20), 64.0)[1]
-    assert np.abs((grad * points).sum(axis=1)).max() < 1e-15
+@pytest.mark.parametrize("realisation", REALISATIONS)
+def test_gradient_against_differences_along_the_sphere(realisation):
+    points = rows(12, 4)
+    grad = soft_min(realisation, points, 16.0)[1]
+    assert np.abs((grad * points).sum(axis=1)).max() < 1e-14
+    rng = np.random.default_rng(1)
+    for _ in range(5):
+        move = rng.normal(size=points.shape)
+        move -= (move * points).sum(axis=1, keepdims=True) * points
+        step = 1e-6
+        values = [
+            soft_min(realisation, geometry.as_points(points + s * step * move, normalize=True), 16.0)[0]
+            for s in (1, -1)
+        ]
+        assert (values[0] - values[1]) / (2 * step) == pytest.approx((grad * move).sum(), rel=1e-6)
 
 
-def test_duplicates_have_an_infinite_value():
+@pytest.mark.parametrize("realisation", REALISATIONS)
+def test_duplicates_have_an_infinite_value(realisation):
     points = rows(5, 3)
     points[3] = points[1]
-    assert continuation.soft_min(points, *all_pairs(5), 8.0)[0] == math.inf
+    value, grad = soft_min(realisation, points, 8.0)
+    assert value == math.inf
+    assert (grad == 0.0).all()
 
 
-def test_climbs_to_the_icosahedron():
-    found = continuation.descend(rows(12, 3, seed=1), first=4.0)
-    angle = geometry.nearest_neighbours(found.points)[0].min()
+@pytest.mark.parametrize(("n", "d"), [(5, 2), (30, 3), (130, 4)])
+@pytest.mark.parametrize("p", [2.0, 64.0, 1024.0])
+def test_both_realisations_agree(n, d, p):
+    points = rows(n, d, seed=2)
+    (value, grad), (other, other_grad) = (soft_min(name, points, p) for name in REALISATIONS)
+    assert value == pytest.approx(other, rel=1e-13)
+    assert np.abs(grad - other_grad).max() <= 1e-12 * np.abs(grad).max()
+
+
+@pytest.mark.parametrize(("n", "d", "cosine"), [(12, 3, 1 / math.sqrt(5)), (10, 4, 1 / 6), (16, 5, 1 / 5)])
+def test_both_ladders_lead_to_the_optimum(n, d, cosine):
+    starts = np.stack([rows(n, d, seed) for seed in range(6)])
+    found = continuation.descend(starts)
     assert found.status is Status.CONVERGED
-    assert math.degrees(angle) == pytest.approx(63.43494882292, abs=2e-2)  # O(1/p) below the maximum
+    assert min(found.predicted) == pytest.approx(cosine, abs=2e-5)
+    spacing = math.sqrt(2.0 - 2.0 * cosine)
+    best = min(compiled.relax(start, ladder(4.0, 1024.0), spacing=spacing).cosine for start in starts)
+    assert best == pytest.approx(cosine, abs=2e-5)
 
 
 def test_a_maximum_stays_one():
-    found = continuation.descend(orthoplex(4))
-    assert geometry.nearest_neighbours(found.points)[0].min() == pytest.approx(math.pi / 2, abs=1e-9)
+    found = continuation.descend(orthoplex(4), exponents=ladder(64.0, 1024.0))
+    assert geometry.nearest_neighbours(found.points[0])[0].min() == pytest.approx(math.pi / 2, abs=1e-9)
+
+
+def test_a_start_does_not_depend_on_its_batch():
+    starts = np.stack([rows(15, 3, seed) for seed in range(7)])
+    together = continuation.descend(starts, exponents=ladder(8.0, 64.0), iterations=40)
+    for k, start in enumerate(starts):  # in order, and alone
+        alone = continuation.descend(start, exponents=ladder(8.0, 64.0), iterations=40)
+        assert together.predicted[k] == pytest.approx(alone.predicted[0], abs=1e-6)
+
+
+def test_a_bad_start_stays_and_the_others_go_on():
+    starts = np.stack([rows(12, 3, seed) for seed in range(3)])
+    starts[1, 4] = starts[1, 2]
+    found = continuation.descend(starts, exponents=ladder(4.0, 256.0))
+    assert np.allclose(found.points[1], starts[1], atol=1e-15)
+    assert max(found.predicted[[0, 2]]) < 0.6
 
 
 def test_input_is_left_alone_and_runs_repeat():
@@ -83,16 +124,31 @@ def test_input_is_left_alone_and_runs_repeat():
     assert (first.points == second.points).all()
 
 
-def test_a_spent_budget_ends_the_ladder():
+@pytest.mark.parametrize("descend", [continuation.descend, compiled.descend])
+def test_a_spent_budget_ends_the_ladder(descend):
     clock = iter([0.0, *[100.0] * 1000])
-    found = continuation.descend(rows(30, 3), budget=Budget(1.0, clock=lambda: next(clock)))
-    assert found.status is Status.TIME_LIMIT
+    budget = Budget(1.0, clock=lambda: next(clock))
+    assert descend(rows(30, 3), exponents=(4.0, 8.0), budget=budget).status is Status.TIME_LIMIT
 
 
-def test_ctrl_c_returns_points():
+@pytest.mark.parametrize("descend", [continuation.descend, compiled.descend])
+def test_ctrl_c_returns_points(descend):
     def interrupt(_):
         raise KeyboardInterrupt
 
-    found = continuation.descend(rows(30, 3), progress=interrupt)
+    found = descend(rows(30, 3), exponents=(4.0, 8.0), progress=interrupt)
     assert found.status is Status.INTERRUPTED
     assert np.isfinite(found.points).all()
+
+
+@pytest.mark.gpu
+def test_cuda_agrees_with_the_cpu():
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA here")
+    points = torch.tensor(np.stack([rows(40, 3, seed) for seed in range(4)]))
+    for here, there in zip(
+        continuation.soft_min(points, 64.0), continuation.soft_min(points.cuda(), 64.0), strict=True
+    ):
+        assert torch.allclose(here, there.cpu(), rtol=1e-12, atol=1e-12)
+    found = continuation.descend(points.numpy(), device="cuda")
+    assert min(found.predicted) < 0.72

@@ -15,18 +15,19 @@ from tammes import geometry, refine
 from tammes.constructions import orthoplex, regular_polygon, simplex
 from tammes.errors import InvalidParameterError, InvalidPointsError
 from tammes.refine import check_digits
-from tammes.solvers.continuation import descend
+from tammes.solvers.compiled import descend
 from tammes.solvers.polish import polish
 from tammes.spherical_code import SphericalCode
 
 DIGITS = 100
+LADDER = tuple(2.0**k for k in range(6, 15))
 
 
 def found(n, d, degrees, seeds=range(12)):
     """A polished code with this angle, from a random start."""
     for seed in seeds:
         start = geometry.as_points(np.random.default_rng(seed).normal(size=(n, d)), normalize=True)
-        end = polish(descend(start).points)
+        end = polish(descend(start, exponents=LADDER).points)
         if abs(math.degrees(end.after) - degrees) < 1e-6:
             return end.points
     raise AssertionError(f"no seed reaches {degrees}")
@@ -137,7 +138,7 @@ def test_seven_points():
 @pytest.mark.parametrize("seed", range(2))
 def test_a_generic_code_with_rattlers(seed, digits):
     start = unit(np.random.default_rng(seed).normal(size=(30, 3)))
-    points = polish(descend(start).points).points
+    points = polish(descend(start, exponents=LADDER).points).points
     refined = refine.refine(points, digits)
     check_laws(refined, digits)
     rattlers = SphericalCode(points).rattlers()

@@ -107,3 +107,59 @@ def test_support_follows_a_permutation(points):
     contacts = contacts_of(points)
     moved = stress.largest_support(points[order], place[contacts])
     np.testing.assert_array_equal(moved, stress.largest_support(points, contacts))
+
+
+def code_30():
+    from tammes.solvers.compiled import ladder, relax
+    from tammes.solvers.polish import polish
+
+    start = np.random.default_rng(0).normal(size=(30, 3))
+    return polish(relax(start, ladder(4.0, 1024.0), spacing=0.7).points)
+
+
+def test_balance_mends_a_guess_and_refuses_what_cannot_balance():
+    found = code_30()
+    rough = found.stress * (1.0 + 1e-4 * np.random.default_rng(1).normal(size=len(found.stress)))
+    mended = stress.balance(found.points, found.contacts, rough)
+    forces = stress.equilibrium_matrix(found.points, found.contacts)
+    assert np.abs(forces @ mended).max() < 1e-13
+    assert mended.sum() == pytest.approx(1.0)
+    assert (mended >= 0.0).all()
+    one_less = found.contacts[
+        1:
+    ]  # the stress of this code is unique up to scale or nearly so: a tenth of it will not do
+    assert stress.balance(found.points, one_less[:6], np.ones(6) / 6) is None
+
+
+def test_curvature_against_differences():
+    found = code_30()
+    bases = geometry.tangent_bases(found.points)
+    local = np.random.default_rng(4).normal(size=60)
+    i, j = found.contacts.T
+
+    def total(size):
+        moved = found.points + size * np.einsum("ndk,nk->nd", bases, local.reshape(30, 2))
+        moved /= np.linalg.norm(moved, axis=1, keepdims=True)
+        return float((found.stress * (moved[i] * moved[j]).sum(axis=1)).sum())
+
+    step = 1e-4
+    second = (total(step) - 2.0 * total(0.0) + total(-step)) / step**2
+    matrix = stress.curvature(found.points, found.contacts, found.stress)
+    assert local @ (matrix @ local) == pytest.approx(second, rel=1e-5)
+
+
+def test_rigidity_of_rigid_floppy_and_saddle_codes():
+    found = code_30()
+    held = stress.rigidity(found.points, found.contacts, found.stress)
+    assert (held.degrees_of_freedom, held.softest, held.strict) == (0, None, True)
+
+    square = np.array([[1.0, 0, 0], [0, 1, 0], [-1, 0, 0], [0, -1, 0]])  # in R^3: buckles to the tetrahedron
+    contacts = np.array([[0, 1], [1, 2], [2, 3], [0, 3]])
+    saddle = stress.rigidity(square, contacts, np.full(4, 0.25))
+    assert saddle.lowest_curvature < -0.1
+    moved = square + 0.01 * saddle.softest
+    moved /= np.linalg.norm(moved, axis=1, keepdims=True)
+    assert geometry.nearest_neighbours(moved)[0].min() > np.pi / 2 - 1e-9  # no contact closes; others open next
+    triangle = np.array([[1.0, 0, 0], [-0.5, 0.75**0.5, 0], [-0.5, -(0.75**0.5), 0]])
+    lifted = stress.rigidity(triangle, np.array([[0, 1], [0, 2], [1, 2]]), np.full(3, 1 / 3))
+    assert lifted.strict  # out of its plane the triangle only closes, to second order

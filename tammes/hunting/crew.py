@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from threadpoolctl import threadpool_limits
 
@@ -15,7 +15,7 @@ from tammes.hunting.rounds import Outcome, Round, run_round
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Event
 
-__all__ = ["Crew", "cores"]
+__all__ = ["Crew", "Pending", "cores"]
 
 _stop: Event | None = None  # of this worker process
 
@@ -23,6 +23,24 @@ _stop: Event | None = None  # of this worker process
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Pending(Protocol):
+    """An outcome to come."""
+
+    def result(self) -> Outcome:
+        """The outcome, waited for."""
+
+
+class _Deferred:
+    """A round that this process does when its outcome is asked for."""
+
+    def __init__(self, task: Round) -> None:
+        self._task = task
+
+    def result(self) -> Outcome:
+        with threadpool_limits(1):
+            return run_round(self._task)
 
 
 class Crew:
@@ -47,16 +65,13 @@ class Crew:
             self._halt = context.Event()
             self._pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(self._halt,))
 
-    def submit(self, task: Round) -> Future[Outcome]:
-        """The round's outcome, now or later."""
+    def submit(self, task: Round) -> Pending:
+        """The round's outcome, once its `result` is asked for; processes begin at once."""
         if self._pool is not None:
             sent = self._pool.submit(_work, task)
             self._under_way = [each for each in self._under_way if not each.done()] + [sent]
             return sent
-        future: Future[Outcome] = Future()
-        with threadpool_limits(1):
-            future.set_result(run_round(task))
-        return future
+        return _Deferred(task)
 
     def recall(self) -> None:
         """End the rounds under way at their next stop and forget the others; the workers stay for the next search."""

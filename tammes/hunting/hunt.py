@@ -11,7 +11,6 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +18,7 @@ import numpy as np
 
 from tammes import bounds
 from tammes.geometry import Floats
-from tammes.hunting.crew import Crew
+from tammes.hunting.crew import Crew, Pending
 from tammes.hunting.pool import SAME_ANGLE, Member, Pool
 from tammes.hunting.rounds import Outcome, Round
 from tammes.hunting.shares import Arm, Shares
@@ -43,7 +42,7 @@ COLD = {
 """Arms of cold starts, kind and first exponent, with their weights."""
 _SYMMETRIC, _HOP, _NEIGHBOUR = 2.5, 5.0, 1.0  # weights of the other arms
 _LEAST_ROUNDS = 3  # of every arm of cold starts, before a search may be called exhausted
-_LEAST_HOPS = 20
+_LEAST_HOPS = 40  # rounds of moves since the best code was found: near siblings hide from cold starts
 _HITS, _FAMILIES = 10, 3  # of the same best code, likewise
 _MET = 1e-9  # radians: a bound that a code comes as near to is met
 _AHEAD, _WIDER, _MOST_AHEAD = 8, 8, 256  # rounds planned ahead: more as their number grows
@@ -121,6 +120,8 @@ class Hunt:
     """Starts and moves."""
     work: float = 0.0
     """Evaluations of the soft-min, and what was spent on polish in the same unit."""
+    settled: int = 0
+    """Rounds of moves when the best code was found."""
     ending: bool = False
     """Whether the last `save` of a run is being called."""
 
@@ -165,7 +166,7 @@ class Hunt:
         budget = Budget(limits.seconds)
         self.ending = False
         deadline = math.inf if limits.seconds is None else time.time() + limits.seconds
-        pending: dict[int, Future[Outcome]] = {}
+        pending: dict[int, Pending] = {}
         planned = self.applied
         planned_starts = self.tried
         try:
@@ -183,8 +184,6 @@ class Hunt:
                     planned_starts += task.count
                     pending[planned] = crew.submit(task)
                     planned += 1
-                    if crew.workers == 1:
-                        break
                 if self.applied not in pending:
                     return Status.STARTS
                 outcome = pending.pop(self.applied).result()
@@ -266,6 +265,7 @@ class Hunt:
             better = self.pool.add(member, parent)
             if better:
                 self.hits.clear()
+                self.settled = self.shares["hop"].rounds
             improved |= better
             hit |= again and task.kind != "hop"  # a move that leads back says nothing
         if improved or hit:
@@ -292,7 +292,7 @@ class Hunt:
         if self.hits.total() < _HITS or len(self.hits) < _FAMILIES:
             return False
         for arm in self.shares.arms:
-            if arm.rounds < (_LEAST_HOPS if arm.name == "hop" else _LEAST_ROUNDS):
+            if arm.rounds < (self.settled + _LEAST_HOPS if arm.name == "hop" else _LEAST_ROUNDS):
                 return False
         return all(rounds > 0 for rounds, _ in self.groups.values())
 

@@ -51,6 +51,7 @@ def save(path: Path, hunt: Hunt) -> None:
         "applied": hunt.applied,
         "tried": hunt.tried,
         "work": hunt.work,
+        "settled": hunt.settled,
         "hits": dict(hunt.hits),
         "groups": hunt.groups,
         "shares": hunt.shares.to_dict(),
@@ -76,7 +77,7 @@ def restore(path: Path, hunt: Hunt) -> bool:
     if not path.exists():
         return False
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
             state: dict[str, Any] = json.loads(str(stored["state"]))
             points = np.asarray(stored["points"], dtype=np.float64)
         _check(state, hunt.problem)
@@ -90,6 +91,7 @@ def restore(path: Path, hunt: Hunt) -> bool:
         hunt.hits = Counter(state["hits"])
         hunt.groups.update({name: list(map(int, counts)) for name, counts in state["groups"].items()})
         hunt.applied, hunt.tried, hunt.work = int(state["applied"]), int(state["tried"]), float(state["work"])
+        hunt.settled = int(state["settled"])
     except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
         aside = _free_name(path)
         path.rename(aside)
