@@ -55,7 +55,8 @@ def test_what_is_no_saved_search_is_set_aside(searched, tmp_path, damage):
 
 
 @pytest.mark.parametrize("other", [Problem(14, 3, seed=3), Problem(14, 3, 2, "C5"), Problem(13, 3, seed=2)])
-def test_other_settings_are_named_and_set_aside(searched, tmp_path, other):
+def test_other_settings_are_another_search(searched, tmp_path, other):
+    assert saved.path_of(tmp_path, other) != saved.path_of(tmp_path, PROBLEM)
     path = saved.path_of(tmp_path, other)
     saved.save(path, searched)
     with pytest.warns(SavedSearchWarning, match="other settings"):

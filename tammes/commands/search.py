@@ -15,7 +15,7 @@ from tammes.terminal import interruptible, print_json, progress_bar, uninterrupt
 
 __all__ = ["Antipodal", "Symmetry", "Workers", "search", "sizes"]
 
-DEFAULT_SECONDS = 600.0
+DEFAULT_TIME = "10m"
 
 Symmetry = Annotated[
     str,
@@ -51,7 +51,7 @@ def search(
     d: Dimension,
     time: Annotated[
         float, typer.Option(parser=duration, metavar="TIME", help="Wall-clock limit of the whole: 90s, 10m, 2h.")
-    ] = DEFAULT_SECONDS,
+    ] = DEFAULT_TIME,  # type: ignore[assignment]  # read by `duration`, as what a user types is
     target: Annotated[
         str | None, typer.Option(metavar="ANGLE", help="Stop at this minimal angle in degrees, or at best-known.")
     ] = None,

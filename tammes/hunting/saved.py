@@ -1,6 +1,6 @@
 """A search on disk: its pool and its place in the stream of random numbers, so that it goes on later.
 
-One file a problem, in `search/` of the archive, replaced whole by a rename: a kill in the middle of
+One file a problem and its settings, in `search/` of the archive, replaced whole by a rename: a kill in the middle of
 a write leaves the state before it.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import warnings
 import zipfile
 from collections import Counter
@@ -33,8 +34,9 @@ class SavedSearchWarning(UserWarning):
 
 
 def path_of(folder: Path, problem: Problem) -> Path:
-    """Where the state of a search lies."""
-    suffix = "_antipodal" if problem.antipodal else ""
+    """Where the state of a search lies: one file for each choice of seed, symmetry and pairs."""
+    symmetry = "" if problem.symmetry == "auto" else "_" + re.sub(r"[^A-Za-z0-9]+", "-", problem.symmetry)
+    suffix = f"_seed{problem.seed}{symmetry}{'_antipodal' if problem.antipodal else ''}"
     return folder / "search" / f"d{problem.d}_n{problem.n:05d}{suffix}.npz"
 
 

@@ -121,7 +121,8 @@ class _Climb:
         if self.angle == 0.0:  # coinciding points have no direction to part in: give them one
             nudge = np.random.default_rng(0).normal(size=points.shape)
             start = geometry.as_points(points + 1e-6 * nudge, normalize=True)
-        self._program = None if len(points) == 2 else Program(start, constraint)
+        self._fixed = constraint is not None and constraint.tangent_embedding(start).shape[1] == 0
+        self._program = None if len(points) == 2 or self._fixed else Program(start, constraint)
 
     def _keep(self, points: Floats) -> bool:
         """Take `points` if their measured angle is no smaller."""
@@ -133,6 +134,9 @@ class _Climb:
 
     def step(self) -> Status | None:
         """One Newton step; at the end of the path, the last digits and the status."""
+        if self._fixed:  # isolated orbits: within this symmetry nothing can move
+            self.history.append(self.angle)
+            return Status.LOCAL_MAXIMUM
         if self._program is None:  # two points: antipodes, where the angle has no gradient
             self._keep(np.stack([self.points[0], -self.points[0]]))
             self.residual, self.contacts, self.stress = 0.0, np.array([[0, 1]], np.intp), np.ones(1)

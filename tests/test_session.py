@@ -1,0 +1,144 @@
+"""`search` as its user meets it: bad settings refused, the archive kept, resumed after a kill."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import numpy as np
+import pytest
+
+import tammes
+from tammes.errors import InvalidParameterError, NotTabulatedError, TammesError, UnknownNameError
+from tammes.hunting.archive import Archive
+from tammes.hunting.session import check_target, search
+from tammes.solvers.run import Status
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"time_limit": 0.0}, "time_limit"),
+        ({"time_limit": -3.0}, "time_limit"),
+        ({"time_limit": math.nan}, "time_limit"),
+        ({"workers": 0}, "workers"),
+        ({"starts": 0}, "starts"),
+        ({"seed": -1}, "seed"),
+        ({"target": 0.0}, "target"),
+        ({"target": 64.0}, "target"),  # above the bound at (3, 12)
+        ({"symmetry": "C5", "antipodal": True}, None),  # fits: D5d's like
+        ({"symmetry": "O"}, None),
+    ],
+)
+def test_bad_settings_are_refused_by_name(settings, name):
+    if name is None:
+        assert search(12, 3, workers=1, starts=8, **settings).code.n == 12
+        return
+    with pytest.raises(InvalidParameterError, match=f"`{name}`"):
+        search(12, 3, workers=settings.pop("workers", 1), **settings)
+
+
+def test_a_target_above_a_proven_bound_names_the_bound():
+    with pytest.raises(InvalidParameterError, match="fejes-toth"):
+        check_target(64.0, 12, 3)
+    assert check_target(63.43494882, 12, 3) == pytest.approx(math.radians(63.43494882))
+
+
+def test_an_impossible_group_is_refused_with_its_orbits():
+    with pytest.raises(InvalidParameterError, match=r"of T: 4, 6, 12"):
+        search(5, 3, symmetry="T", workers=1)
+    with pytest.raises(UnknownNameError):
+        search(12, 3, symmetry="icosahedral", workers=1)
+
+
+def test_lines_come_in_pairs():
+    with pytest.raises(InvalidParameterError, match="even"):
+        search(13, 3, antipodal=True, workers=1)
+    result = search(6, 3, antipodal=True, workers=1, time_limit=20.0)
+    assert result.status is Status.BOUND
+    assert result.code.min_angle == pytest.approx(math.pi / 2, abs=1e-12)
+    record = result.to_dict()
+    assert (record["antipodal"], record["lines"], record["best_known"]) == (True, 3, None)
+    with pytest.raises(NotTabulatedError):
+        search(6, 3, antipodal=True, workers=1, target="best-known")
+
+
+def test_a_known_value_stops_it_only_when_asked_to():
+    asked = search(11, 3, workers=1, time_limit=30.0, target="best-known")
+    assert asked.status is Status.TARGET
+    free = search(11, 3, workers=1, starts=60)
+    assert free.status is Status.STARTS
+    assert free.code.min_angle == pytest.approx(asked.code.min_angle, abs=1e-12)
+    with pytest.raises(NotTabulatedError):
+        search(131, 9, workers=1, target="best-known")
+
+
+def test_the_archive_keeps_the_best_and_the_search_goes_on(tmp_path):
+    archive = Archive(tmp_path)
+    first = search(13, 3, workers=1, starts=40, archive=archive)
+    entry = archive.get(13, 3)
+    assert entry.code.min_angle == first.code.min_angle
+    assert archive.get(12, 3) is not None  # the offered deletion
+    second = search(13, 3, workers=1, starts=80, archive=archive)
+    assert second.settings["resumed"]
+    assert second.phases[0]["starts"] == 80
+    assert second.code.min_angle >= first.code.min_angle
+    fresh = search(13, 3, workers=1, starts=40, archive=archive, resume=False)
+    assert not fresh.settings["resumed"]
+    assert fresh.code.digest == first.code.digest  # nothing stored was used
+
+
+def test_neighbours_from_the_archive_are_arms(tmp_path):
+    archive = Archive(tmp_path)
+    search(11, 3, workers=1, starts=30, archive=archive)
+    result = search(12, 3, workers=1, starts=8, archive=archive)
+    assert "insert" in result.phases[0]["arms"]
+
+
+SCRIPT = """
+import sys
+from tammes.hunting.archive import Archive
+from tammes.hunting.session import search
+search(22, 3, workers=1, time_limit=60.0, seed=1, archive=Archive(sys.argv[1]))
+"""
+
+
+def test_a_killed_search_loses_nothing(tmp_path):
+    process = subprocess.Popen([sys.executable, "-W", "error", "-c", SCRIPT, str(tmp_path)])
+    state = tmp_path / "search" / "d3_n00022_seed1.npz"
+    end = time.monotonic() + 60.0
+    while not state.exists() and process.poll() is None and time.monotonic() < end:
+        os.sched_yield()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert state.exists()
+    archive = Archive(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kept = archive.get(22, 3)
+        again = search(22, 3, workers=1, seed=1, starts=2_000, time_limit=2.0, archive=archive)
+    assert again.settings["resumed"]
+    assert again.code.min_angle >= kept.code.min_angle
+
+
+def test_the_public_names():
+    assert tammes.search is search
+    assert tammes.Archive is Archive
+    assert issubclass(InvalidParameterError, TammesError)
+
+
+def test_a_stored_codes_symmetry_is_not_taken_for_the_prescribed_one(tmp_path):
+    archive = Archive(tmp_path)
+    search(12, 3, workers=1, starts=16, archive=archive)
+    result = search(12, 3, workers=1, starts=16, symmetry="C5", archive=archive)
+    turn = result.code.points @ np.array(
+        [
+            [math.cos(0.4 * math.pi), math.sin(0.4 * math.pi), 0],
+            [-math.sin(0.4 * math.pi), math.cos(0.4 * math.pi), 0],
+            [0, 0, 1],
+        ]
+    )
+    assert np.abs(turn[:, None] - result.code.points[None]).max(axis=2).min(axis=1).max() < 1e-9
