@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,6 +111,10 @@ def solve(
         provenance = {"closed_form": form.name, "reference": form.reference}
         return Result(code, ("closed form",), Status.CLOSED_FORM, budget.elapsed(), provenance)
     free = symmetry == "auto" and not antipodal
+    if re.fullmatch(r"auto|cpu|cuda(:\d+)?", device) is None:
+        raise InvalidParameterError("device", "auto, cpu, cuda or cuda:N", device)
+    if init is not None and starts not in (None, 1):
+        raise InvalidParameterError("starts", "1 where `init` gives the points", starts)
     if hunted and init is None:
         seconds = SEARCH_SECONDS if time_limit is None and starts is None else time_limit
         if free and (device.startswith("cuda") or _is_short(n, d, starts, seconds)):
@@ -171,8 +176,6 @@ def _starts(n: int, d: int, starts: int, seed: int, init: ArrayLike | None) -> t
     if init is None:
         rows = [np.random.default_rng([seed, k]).standard_normal((n, d)) for k in range(starts)]
         return {"start": "standard normal", "starts": starts}, np.stack(rows)
-    if starts != 1:
-        raise InvalidParameterError("starts", "1 where `init` gives the points", starts)
     points = geometry.as_points(init)
     if points.shape != (n, d):
         raise InvalidParameterError("init", f"of shape {(n, d)}", points.shape)

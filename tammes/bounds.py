@@ -100,9 +100,9 @@ def lines(n: int, d: int) -> Bound:
         etc., 1996, Corollaries 5.2 and 5.3.
 
     Example:
-        >>> bound = lines(12, 3)
+        >>> bound = lines(32, 6)
         >>> bound.name, round(bound.degrees, 6)
-        ('simplex bound of lines', 63.434949)
+        ('simplex bound of lines', 70.528779)
     """
     n, d = _integer("n", n), _integer("d", d)
     if n < 4 or n % 2:

@@ -47,7 +47,7 @@ FLOORS = {
     "records": 5,
     "hunting.archive": 6,
     "hunting.crew": 6,
-    "bench": 6,
+    "bench": 11,
     "report": 6,
     "hunting.hunt": 7,
     "hunting.exchange": 7,

@@ -526,4 +526,4 @@ def test_two_points_end_as_antipodes(run):
     status, out, _ = run("solve", "--n", 2, "--d", 3, "--no-analytic", "--steps", 300)
     assert status == 0
     assert "180.0000000000" in out or "179.99999999" in out
-    assert "A local maximum" in out
+    assert "A strict local maximum" in out

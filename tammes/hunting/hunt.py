@@ -40,7 +40,8 @@ COLD = {
     "hinge/32": 0.5,
 }
 """Arms of cold starts, kind and first exponent, with their weights."""
-_SYMMETRIC, _HOP, _NEIGHBOUR = 2.5, 5.0, 1.0  # weights of the other arms
+_SYMMETRIC, _HOP, _SIBLING, _NEIGHBOUR = 2.5, 5.0, 2.5, 1.0  # weights of the other arms
+_MOVES = ("hop", "sibling")
 _LEAST_ROUNDS = 3  # of every arm of cold starts, before a search may be called exhausted
 _LEAST_HOPS = 40  # rounds of moves since the best code was found: near siblings hide from cold starts
 _HITS, _FAMILIES = 10, 3  # of the same best code, likewise
@@ -135,6 +136,8 @@ class Hunt:
         if self.groups:
             arms.append(Arm("symmetric", _SYMMETRIC * (6.0 if self._expensive else 1.0)))
         arms.append(Arm("hop", _HOP * min(5.0, max(1.0, n * (d - 1) / 100.0))))
+        if not self._expensive:
+            arms.append(Arm("sibling", _SIBLING))
         if self._prescribed is None:
             arms += [Arm(name, _NEIGHBOUR) for name, size in self._neighbour_sizes().items() if size in self.neighbours]
         self.shares = Shares(arms)
@@ -213,13 +216,13 @@ class Hunt:
         problem = self.problem
         rng = np.random.default_rng([problem.seed, index, 2**31])
         best = self.pool.best
-        ready = [arm.name for arm in self.shares.arms if arm.name != "hop" or best is not None]
+        ready = [arm.name for arm in self.shares.arms if arm.name not in _MOVES or best is not None]
         arm = self.shares.next(ready)
         group, base, parent = None, None, None
         if arm.name == "symmetric":
             group = min(self.groups, key=lambda name: self.groups[name][0] / (1.0 + 2.0 * self.groups[name][1]))
             self.groups[group][0] += 1
-        elif arm.name == "hop":
+        elif arm.name in _MOVES:
             parent = self.pool.choose(rng)
             base = parent.points
             group = parent.group if self._prescribed is not None else None
@@ -228,6 +231,8 @@ class Hunt:
         count = max(1, min(24, round(_ROUND_SECONDS / _start_seconds(problem.n, problem.d))))
         if index < _AHEAD:
             count = min(count, 8)  # something to show, and to hop from, soon
+        if arm.name == "sibling":
+            count = 4
         if self._expensive:
             count = 64 if arm.name == "hop" else 4  # a polish costs as much as these
         if left is not None:
@@ -267,7 +272,7 @@ class Hunt:
                 self.hits.clear()
                 self.settled = self.shares["hop"].rounds
             improved |= better
-            hit |= again and task.kind != "hop"  # a move that leads back says nothing
+            hit |= again and task.kind not in _MOVES  # a move that leads back says nothing
         if improved or hit:
             self.hits[task.kind] += 1
             if task.group in self.groups:
@@ -292,7 +297,8 @@ class Hunt:
         if self.hits.total() < _HITS or len(self.hits) < _FAMILIES:
             return False
         for arm in self.shares.arms:
-            if arm.rounds < (self.settled + _LEAST_HOPS if arm.name == "hop" else _LEAST_ROUNDS):
+            least = self.settled + _LEAST_HOPS if arm.name == "hop" else _LEAST_ROUNDS
+            if arm.rounds < least:
                 return False
         return all(rounds > 0 for rounds, _ in self.groups.values())
 

@@ -45,7 +45,7 @@ class Round:
     d: int
     seed: int
     arm: str
-    """`kind/exponent` of cold starts, or `symmetric`, `hop`, `insert`, `delete`."""
+    """`kind/exponent` of cold starts, or `symmetric`, `hop`, `sibling`, `insert`, `delete`."""
     count: int
     """Starts, or moves of a chain."""
     spacing: float
@@ -109,6 +109,8 @@ def run_round(task: Round, stop: Stop = lambda: False) -> Outcome:
     def ended() -> bool:
         return stop() or time.time() >= task.deadline
 
+    if task.kind == "sibling":
+        return _siblings(task, ended)
     ranking, tried, evaluations = _chain(task, ended) if task.kind == "hop" else _batch(task, ended)
     found: list[Found] = []
     cost = float(evaluations)
@@ -187,6 +189,29 @@ def _chain(task: Round, ended: Stop) -> tuple[_Ranking, int, int]:
         if relaxed.cosine < current.cosine - _SAME:
             current = relaxed
     return ranking, task.count, evaluations
+
+
+def _siblings(task: Round, ended: Stop) -> Outcome:
+    """Polishes from beside the base, too gently for the path to forget where: codes that differ in few contacts."""
+    assert task.base is not None
+    orbits = None
+    if task.prescribed:
+        assert task.group is not None
+        orbits = orbits_of(parse(task.group, task.d), task.base)
+    found: list[Found] = []
+    steps = 0
+    for k in range(task.count):
+        if k and ended():
+            break
+        rng = _rng(task, k)
+        kicked = moves.kick(task.base, 10.0 ** rng.uniform(-2.5, -0.9), rng)
+        if orbits is not None:
+            kicked = orbits.symmetrize(kicked)
+        gentle = 10.0 ** rng.uniform(-9.0, -6.0)
+        done = polish(kicked, constraint=orbits, smoothing=gentle, budget=Budget(None, stop=ended))
+        found.append(Found(done.points, done.after, done.status.code, task.group))
+        steps += done.steps
+    return Outcome(task.index, len(found), _POLISH_COST * steps, tuple(found))
 
 
 def _start(task: Round, rng: np.random.Generator) -> _Candidate:

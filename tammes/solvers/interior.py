@@ -23,7 +23,10 @@ from scipy.sparse.csgraph import reverse_cuthill_mckee
 from tammes import geometry, stress
 from tammes.geometry import Floats, Ints
 
-__all__ = ["Constraint", "Program", "band_order", "least_norm"]
+__all__ = ["SMOOTHING", "Constraint", "Program", "band_order", "least_norm"]
+
+SMOOTHING = 5e-5
+"""Barrier parameter at the start, of T, unless told otherwise: about that of the ladder's top."""
 
 _SHIFT = 1e-13  # of the largest diagonal entry: rounding makes a smaller one useless
 _REACH = 2.2  # squared chords of the smallest: pairs that the program knows of
@@ -36,7 +39,6 @@ _ROUNDING = 1e-10  # of the largest multiplier: forces that are zero
 _DRIFT = 1e-4  # of the largest multiplier: forces that only a rattler's drift leaves
 _DENSE = 3000  # coordinates up to which saddles are left by an eigenvector
 _SADDLES = 5  # saddles that one climb may leave
-_HIGHEST = 5e-5  # mu, of T, at the start: higher, the path would forget where it came from
 _FARTHEST = 0.15  # smallest chords that a point may move in a step, and until the pairs are listed anew
 _CENTRED = 100.0  # forces left, in units of mu, at which the path is followed on
 
@@ -173,6 +175,7 @@ class Program:
     Args:
         points: unit rows, all distinct, shape `(n, d)`. Not modified.
         constraint: the family that the points stay in; None for all codes.
+        smoothing: barrier parameter to start from at most, in units of T; the path forgets what is finer.
 
     Attributes:
         points: where the climb is; the caller measures whether the angle has grown.
@@ -180,7 +183,7 @@ class Program:
         multipliers: stress of every pair, shape `(m,)`.
     """
 
-    def __init__(self, points: Floats, constraint: Constraint | None) -> None:
+    def __init__(self, points: Floats, constraint: Constraint | None, smoothing: float = SMOOTHING) -> None:
         self.points = points
         self.constraint = constraint
         self.shift = 0.0
@@ -188,7 +191,7 @@ class Program:
         self._steps_here = 0  # for this mu
         self._saddles = 0
         self._list_pairs()
-        self.mu = self._best_mu()
+        self.mu = self._best_mu(smoothing)
         self.threshold = self._threshold(self.mu)
         self.multipliers = self.mu / (self.values - self.threshold)
 
@@ -222,12 +225,12 @@ class Program:
                 high = middle
         return float(values.min()) - high
 
-    def _best_mu(self) -> float:
+    def _best_mu(self, smoothing: float) -> float:
         """The barrier parameter whose multipliers come nearest to balance at the start."""
         bases = geometry.tangent_bases(self.points)
         forces = _gradients(self.points, self.pairs, bases).T
         best, chosen = np.inf, 0.0
-        for mu in np.geomspace(_HIGHEST, 1e-11, 14) * float(self.values.min()):
+        for mu in np.geomspace(smoothing, 1e-11, 14) * float(self.values.min()):
             multipliers = mu / (self.values - self._threshold(mu))
             imbalance = float(np.abs(forces @ multipliers).sum()) / float(multipliers.sum())
             if imbalance < best:

@@ -18,7 +18,7 @@ import numpy as np
 
 from tammes import geometry, stress
 from tammes.geometry import Floats, Ints
-from tammes.solvers.interior import Constraint, Program, band_order, least_norm
+from tammes.solvers.interior import SMOOTHING, Constraint, Program, band_order, least_norm
 from tammes.solvers.run import Budget, Progress, ProgressCallback, Status, silent
 
 __all__ = ["Polished", "polish"]
@@ -58,6 +58,7 @@ def polish(
     points: Floats,
     *,
     constraint: Constraint | None = None,
+    smoothing: float = SMOOTHING,
     max_steps: int = 300,
     budget: Budget | None = None,
     progress: ProgressCallback = silent,
@@ -67,6 +68,8 @@ def polish(
     Args:
         points: unit rows, float64, shape `(n, d)`. Not modified.
         constraint: the family of codes to stay in, as `symmetry.Orbits`; None for all codes.
+        smoothing: barrier parameter to start from, relative to half the squared chord; with 1e-8 the
+            nearest of several siblings is reached, with the default the broadest.
         max_steps: Newton steps at most.
         budget: wall-clock limit; None for none.
         progress: called after every step.
@@ -74,7 +77,7 @@ def polish(
     Returns:
         The polished points. An interruption (Ctrl-C) returns the best points so far.
     """
-    climb = _Climb(np.array(points, dtype=np.float64), constraint)
+    climb = _Climb(np.array(points, dtype=np.float64), constraint, smoothing)
     before = climb.angle
     status = Status.STEP_LIMIT
     try:
@@ -107,7 +110,7 @@ def polish(
 class _Climb:
     """The state of a polish: the best points, their measured angle, what is known of their contacts."""
 
-    def __init__(self, points: Floats, constraint: Constraint | None) -> None:
+    def __init__(self, points: Floats, constraint: Constraint | None, smoothing: float) -> None:
         self.constraint = constraint
         self.points = points
         self.angle = _min_angle(points)
@@ -122,7 +125,7 @@ class _Climb:
             nudge = np.random.default_rng(0).normal(size=points.shape)
             start = geometry.as_points(points + 1e-6 * nudge, normalize=True)
         self._fixed = constraint is not None and constraint.tangent_embedding(start).shape[1] == 0
-        self._program = None if len(points) == 2 or self._fixed else Program(start, constraint)
+        self._program = None if len(points) == 2 or self._fixed else Program(start, constraint, smoothing)
 
     def _keep(self, points: Floats) -> bool:
         """Take `points` if their measured angle is no smaller."""
