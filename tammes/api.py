@@ -31,7 +31,7 @@ SEARCH_SECONDS = 30.0
 
 _SHORT_SECONDS = 5.0
 _SHORT_WORK = 1e5  # starts * n^1.75 * d: about a second
-_CLIMB = (64.0, 128.0, 256.0, 512.0, 1_024.0)  # exponents from a given code: high ones stay near it
+_CLIMB = (32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0)  # exponents from a given code: high ones stay near it
 _TENSORS = 200  # points up to which a single climb is not worth the loading of compiled code
 
 
@@ -236,12 +236,12 @@ def _climb(
     if len(points) <= _TENSORS:
         from tammes.solvers import continuation
 
-        batch = continuation.descend(points, exponents=_CLIMB, iterations=300, budget=budget, progress=progress)
+        batch = continuation.descend(points, exponents=_CLIMB, iterations=1_000, budget=budget, progress=progress)
         top, ended, evaluations = batch.points[0], batch.status, batch.evaluations
     else:
         from tammes.solvers import compiled
 
-        ladder = compiled.descend(points, exponents=_CLIMB, iterations=300, budget=budget, progress=progress)
+        ladder = compiled.descend(points, exponents=_CLIMB, iterations=1_000, budget=budget, progress=progress)
         top, ended, evaluations = ladder.points, ladder.status, ladder.evaluations
     higher = SphericalCode(top).min_angle
     kept = higher > SphericalCode(points).min_angle  # else the ladder led away from a better code

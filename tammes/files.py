@@ -313,7 +313,8 @@ def _read_json_points(content: bytes, _: int | None) -> Numbers:
     document = json.loads(content.decode("utf-8-sig"))
     if not isinstance(document, dict) or "points" not in document:
         raise ValueError("no `points` in this JSON; a record of provenance names its file under `file`")
-    return np.array(document["points"])
+    points = np.array(document["points"])
+    return points.astype(np.float64) if "digits" in document else points  # a refined code: decimal strings
 
 
 def _write_json_points(points: Floats) -> bytes:

@@ -42,8 +42,9 @@ def result_block(result: Result, saved: Sequence[str] = ()) -> RenderableType:
     code, known, bound = result.code, result.best_known, result.bound
     angle = Text(f"{code.min_angle_degrees:.12f}°", style="bold")
     if result.before_polish is not None:
-        loss = result.settings.get("loss", {}).get("name", "the loss")
-        angle.append(f"   ({result.phases[0]['min_angle_degrees']:.6f}° by {loss}, before polish)", "dim")
+        loss = result.settings.get("loss")
+        by = f"by {loss['name']}, " if loss else ""
+        angle.append(f"   ({result.phases[0]['min_angle_degrees']:.6f}° {by}before polish)", "dim")
     rows: list[tuple[str, str | Text]] = [("minimal angle", angle)]
     if known is None:
         rows.append(("best known", "no stored value for this size"))

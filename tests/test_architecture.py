@@ -27,6 +27,7 @@ FLOORS = {
     "solvers.sgd": 3,
     "solvers.continuation": 3,
     "solvers.compiled": 3,
+    "solvers.bordered": 2,
     "solvers.interior": 3,
     "solvers.polish": 4,
     "refine": 4,

@@ -323,3 +323,28 @@ def test_a_nudged_point_is_caught(beside):
     points[0] = oracles.normalized([points[0] + [0.0, 0.0, 1e-8]])[0]
     names = [line.partition(":")[0] for line in verify(beside(honest(), points)).disagreements]
     assert {"digest", "min_angle", "contacts"} <= set(names)
+
+
+def refined(angle="63.4349488229220106484278", cosine="0.447213595499957939281834733746"):
+    """The icosahedron in 30 digits, as `tammes polish --digits 30` writes it."""
+    return {
+        "schema": "tammes.refined/1",
+        "n": 12,
+        "d": 3,
+        "digits": 30,
+        "min_angle_degrees": angle,
+        "max_cosine": cosine,
+        "points": [[f"{value:.30f}" for value in row] for row in POINTS],
+    }
+
+
+def test_a_refined_code_is_read_and_verified(tmp_path):
+    (tmp_path / "code.json").write_text(json.dumps(refined()))
+    assert verify(tmp_path / "code.json").holds is True
+
+
+@pytest.mark.parametrize("claim", [{"angle": "63.44"}, {"cosine": "0.4472"}, {"cosine": "a half"}])
+def test_a_false_claim_of_many_digits_is_named(claim, tmp_path):
+    (tmp_path / "code.json").write_text(json.dumps(refined(**claim)))
+    (line,) = verify(tmp_path / "code.json").disagreements
+    assert next(iter(claim.values())) in line or "63.44" in line

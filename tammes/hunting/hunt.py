@@ -30,8 +30,8 @@ __all__ = ["Hunt", "Limits", "Problem"]
 
 COLD = {
     "random/1": 1.0,
-    "random/2": 1.0,
-    "random/4": 1.5,
+    "random/2": 1.5,
+    "random/4": 1.0,
     "random/8": 1.0,
     "random/16": 1.0,
     "random/64": 1.0,
@@ -48,6 +48,7 @@ _HITS, _FAMILIES = 10, 3  # of the same best code, likewise
 _MET = 1e-9  # radians: a bound that a code comes as near to is met
 _AHEAD, _WIDER, _MOST_AHEAD = 8, 8, 256  # rounds planned ahead: more as their number grows
 _EXPENSIVE = 1_000  # coordinates from which a polish takes seconds
+_CASCADE = 300  # coordinates from which a chain of moves gains by being long
 _ROUND_SECONDS = 0.35  # a round should take about this on one core
 
 
@@ -134,7 +135,7 @@ class Hunt:
         self.groups = self.groups or {name: [0, 0] for name in self.problem.groups()}
         arms = [] if self._prescribed is not None else [Arm(name, base) for name, base in COLD.items()]
         if self.groups:
-            arms.append(Arm("symmetric", _SYMMETRIC * (6.0 if self._expensive else 1.0)))
+            arms.append(Arm("symmetric", _SYMMETRIC * (2.0 if self._expensive else 1.0)))
         arms.append(Arm("hop", _HOP * min(5.0, max(1.0, n * (d - 1) / 100.0))))
         if not self._expensive:
             arms.append(Arm("sibling", _SIBLING))
@@ -216,8 +217,8 @@ class Hunt:
         problem = self.problem
         rng = np.random.default_rng([problem.seed, index, 2**31])
         best = self.pool.best
-        ready = [arm.name for arm in self.shares.arms if arm.name not in _MOVES or best is not None]
-        arm = self.shares.next(ready)
+        later = () if best is not None else _MOVES if self._prescribed is not None else (*_MOVES, "symmetric")
+        arm = self.shares.next([arm.name for arm in self.shares.arms if arm.name not in later])
         group, base, parent = None, None, None
         if arm.name == "symmetric":
             group = min(self.groups, key=lambda name: self.groups[name][0] / (1.0 + 2.0 * self.groups[name][1]))
@@ -231,10 +232,12 @@ class Hunt:
         count = max(1, min(24, round(_ROUND_SECONDS / _start_seconds(problem.n, problem.d))))
         if index < _AHEAD:
             count = min(count, 8)  # something to show, and to hop from, soon
+        elif arm.name == "hop" and problem.n * (problem.d - 1) > _CASCADE:
+            count = 48  # a polish costs as much as many moves
         if arm.name == "sibling":
             count = 4
         if self._expensive:
-            count = 64 if arm.name == "hop" else 4  # a polish costs as much as these
+            count = 32 if arm.name == "hop" else 4  # likewise
         if left is not None:
             count = min(count, left)
         task = Round(

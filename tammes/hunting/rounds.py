@@ -28,7 +28,9 @@ __all__ = ["Found", "Outcome", "Round", "run_round"]
 _CHEAP = 300  # coordinates up to which a polish costs no more than a few starts
 _MARGIN, _SMALL_MARGIN = 3e-4, 5e-5  # of the angle: a prediction this much too low is still worth a polish
 _POLISH_COST = 150.0  # evaluations that a Newton step is worth, about
-_NEAR_HOPS, _FAR_HOPS = (8.0, 32.0, 128.0, 512.0, 2_048.0), (16.0, 16.0, 32.0, 32.0)
+_NEAR_HOPS, _FAR_HOPS = (8.0, 32.0, 128.0, 512.0, 2_048.0), (16.0, 32.0)
+_ROUGH, _FINE = 1e-4, 1e-5  # gradients at which a rung ends: in long cascades, most is gained between the two
+_LARGE = 600  # coordinates from which cascades are long
 _SAME = 1e-7  # cosines: predictions nearer than this are of one code
 _PLACES = 4  # candidates that a round may polish
 _BROKEN = 0.25  # share of the symmetric starts whose symmetry is broken again
@@ -255,7 +257,7 @@ def _moved(points: Floats, rng: np.random.Generator, keep: Orbits | None) -> Flo
     """One move, drawn from what has paid: mostly patches shaken, at times points put into holes."""
     draw = rng.random()
     if keep is not None or draw < 0.6:
-        size, radius = rng.choice([0.2, 0.3, 0.4, 0.6, 1.0]), rng.choice([1.2, 1.7, 2.3, 3.0])
+        size, radius = rng.choice([0.3, 0.5, 0.7, 1.0]), rng.choice([1.2, 1.7, 2.3])
         moved = moves.patch_kick(points, float(size), float(radius), rng)
         return moved if keep is None else keep.symmetrize(moved)
     if draw < 0.85 and len(points) > 8:
@@ -276,7 +278,15 @@ def _hop_exponents(task: Round) -> tuple[float, ...]:
 def _relax(
     task: Round, points: Floats, exponents: tuple[float, ...], between: Callable[[Floats], Floats] | None = None
 ) -> Relaxed:
-    return relax(points, exponents, spacing=task.spacing, between=between)
+    large = task.n * (task.d - 1) > _LARGE
+    return relax(
+        points,
+        exponents,
+        spacing=task.spacing,
+        iterations=1_000 if large else 100,
+        stationary=_FINE if large else _ROUGH,
+        between=between,
+    )
 
 
 def _polished(task: Round, candidate: _Candidate, ended: Stop) -> tuple[Found, int]:

@@ -63,7 +63,7 @@ class Shares:
         return arm
 
     def _charged(self, arm: Arm) -> float:
-        return (arm.work + (arm.planned - arm.rounds) * self._mean) / arm.weight
+        return (arm.work + (arm.planned - arm.rounds + 0.5) * self._mean) / arm.weight  # half: the heavy begin
 
     def record(self, name: str, work: float, *, improved: bool, hit: bool) -> None:
         """The outcome of a round."""

@@ -16,19 +16,17 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, cho_solve_banded, cholesky_banded, eigh
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from tammes import geometry, stress
 from tammes.geometry import Floats, Ints
+from tammes.solvers.bordered import SHIFT, band_order, lowest, newton
 
-__all__ = ["SMOOTHING", "Constraint", "Program", "band_order", "least_norm"]
+__all__ = ["SMOOTHING", "Constraint", "Program"]
 
 SMOOTHING = 5e-5
 """Barrier parameter at the start, of T, unless told otherwise: about that of the ladder's top."""
 
-_SHIFT = 1e-13  # of the largest diagonal entry: rounding makes a smaller one useless
 _REACH = 2.2  # squared chords of the smallest: pairs that the program knows of
 _BOUNDARY = 0.995  # of the way to the boundary a step may go
 _FINAL = 1e-16  # mu, of T: the multipliers of what is no contact are down to rounding
@@ -37,7 +35,6 @@ _LATE = 1e-9  # ... below this, of T: what still moves then bears next to nothin
 _RATTLING = 1e-5  # of the mean load: a point that bears less is a rattler
 _ROUNDING = 1e-10  # of the largest multiplier: forces that are zero
 _DRIFT = 1e-4  # of the largest multiplier: forces that only a rattler's drift leaves
-_DENSE = 3000  # coordinates up to which saddles are left by an eigenvector
 _SADDLES = 5  # saddles that one climb may leave
 _FARTHEST = 0.15  # smallest chords that a point may move in a step, and until the pairs are listed anew
 _CENTRED = 100.0  # forces left, in units of mu, at which the path is followed on
@@ -53,14 +50,6 @@ class Constraint(Protocol):
         """The nearest points of the family, unit rows."""
 
 
-def band_order(pairs: Ints, n: int, d: int) -> Ints:
-    """Tangent coordinates in an order that keeps those of a pair near to each other (Cuthill-McKee)."""
-    i, j = pairs.T
-    graph = csr_array((np.ones(2 * len(i)), (np.r_[i, j], np.r_[j, i])), shape=(n, n))
-    points = reverse_cuthill_mckee(graph.tocsr(), symmetric_mode=True).astype(np.intp)
-    return np.asarray((points[:, None] * (d - 1) + np.arange(d - 1)).ravel())
-
-
 def _gradients(points: Floats, pairs: Ints, bases: Floats) -> csr_array[np.float64]:
     """Gradients of h_ij in tangent coordinates, shape `(m, n (d - 1))`."""
     n, d = points.shape
@@ -71,102 +60,6 @@ def _gradients(points: Floats, pairs: Ints, bases: Floats) -> csr_array[np.float
     columns = np.concatenate([i[:, None] * (d - 1) + np.arange(d - 1), j[:, None] * (d - 1) + np.arange(d - 1)], axis=1)
     starts = np.arange(len(pairs) + 1) * (2 * (d - 1))
     return csr_array((local.ravel(), columns.ravel(), starts), shape=(len(pairs), n * (d - 1)))
-
-
-def _newton(
-    stiffness: csr_array[np.float64],
-    coupling: Floats,
-    corner: float,
-    force: Floats,
-    last: float,
-    order: Ints | None,
-    shift: float,
-) -> tuple[Floats, float, float] | None:
-    """As `_solve`, the shift grown tenfold until there is a solution: y, T and that shift."""
-    shift = max(shift, _SHIFT * max(float(stiffness.diagonal().max()), corner))
-    for _ in range(40):
-        solution = _solve(stiffness, coupling, corner + shift, force, last, shift, order)
-        if solution is not None:
-            return *solution, shift
-        shift *= 10.0
-    return None
-
-
-def _solve(
-    stiffness: csr_array[np.float64],
-    coupling: Floats,
-    corner: float,
-    force: Floats,
-    last: float,
-    shift: float,
-    order: Ints | None,
-) -> tuple[Floats, float] | None:
-    """Solve `[[stiffness + shift, coupling], [coupling^T, corner]] (y, T) = (force, last)` by Cholesky factors.
-
-    Args:
-        stiffness: symmetric, shape `(q, q)`.
-        coupling: shape `(q,)`.
-        corner: a number.
-        force: right-hand side, shape `(q,)`.
-        last: its last component.
-        shift: added to the diagonal.
-        order: coordinates in an order of small bandwidth; None for a dense factor.
-
-    Returns:
-        y and T; None where the matrix is not positive definite.
-    """
-    rhs = np.stack([force, coupling], axis=1)
-    try:
-        if order is None:
-            dense = stiffness.toarray()
-            dense[np.diag_indices_from(dense)] += shift
-            solution = cho_solve(cho_factor(dense, lower=True, check_finite=False), rhs, check_finite=False)
-        else:
-            band = _banded(stiffness, order)
-            band[0] += shift
-            factor = cholesky_banded(band, overwrite_ab=True, lower=True, check_finite=False)
-            solution = np.empty_like(rhs)
-            solution[order] = cho_solve_banded((factor, True), rhs[order], check_finite=False)
-    except np.linalg.LinAlgError:
-        return None
-    schur = corner - float(coupling @ solution[:, 1])
-    if not 0.0 < schur < np.inf:
-        return None
-    rise = (last - float(coupling @ solution[:, 0])) / schur
-    return solution[:, 0] - rise * solution[:, 1], rise
-
-
-def _banded(matrix: csr_array[np.float64], order: Ints) -> Floats:
-    """The lower diagonals of a symmetric matrix whose coordinates are put in this order."""
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    entries = matrix.tocoo()
-    rows, columns = place[entries.row], place[entries.col]
-    lower = rows >= columns
-    rows, columns = rows[lower], columns[lower]
-    band = np.zeros((int((rows - columns).max()) + 1, len(order)))
-    band[rows - columns, columns] = entries.data[lower]
-    return band
-
-
-def least_norm(approach: csr_array[np.float64], excess: Floats, order: Ints | None) -> Floats:
-    """The shortest y for which `approach y + T = excess` in the least-squares sense, for the best T.
-
-    Args:
-        approach: shape `(m, q)`.
-        excess: shape `(m,)`.
-        order: as for `band_order`; None for a dense factor.
-    """
-    stiffness = (approach.T @ approach).tocsr()
-    coupling: Floats = np.asarray(approach.sum(axis=0)).ravel()
-    y, rise = np.zeros(approach.shape[1]), 0.0
-    for _ in range(3):  # refined: the normal equations are regularised
-        left = excess - approach @ y - rise
-        step = _newton(stiffness, coupling, float(len(excess)), approach.T @ left, float(left.sum()), order, _SHIFT)
-        if step is None:
-            break
-        y, rise = y + step[0], rise + step[1]
-    return y
 
 
 class Program:
@@ -254,7 +147,7 @@ class Program:
             coupling, force = np.asarray(embedding.T @ coupling), np.asarray(embedding.T @ force)
         corner = float(weight.sum())
         last = 1.0 - float(np.sum(mu / slack))
-        move = _newton(stiffness, coupling, corner, force, last, self.order, 0.1 * self.shift)
+        move = newton(stiffness, coupling, corner, force, last, self.order, 0.1 * self.shift)
         if move is None:
             return True  # not a number any more: the caller keeps its best points
         local, rise, self.shift = move
@@ -298,7 +191,7 @@ class Program:
         heaviest = float(self.multipliers.max())
         centred = left * self.chord < _CENTRED * self.mu or left < _ROUNDING * heaviest
         if centred or (late and left < _DRIFT * heaviest):
-            saddle = self.shift > 30.0 * _SHIFT * max(float(stiffness.diagonal().max()), corner)
+            saddle = self.shift > 30.0 * SHIFT * max(float(stiffness.diagonal().max()), corner)
             if not (saddle and self._leave_saddle(stiffness, coupling, corner, embedding, bases)):
                 self.mu *= 0.1
             self._steps_here = 0
@@ -316,14 +209,14 @@ class Program:
 
         The forces balance where symmetry holds a code between two better ones: Newton steps stay there.
         """
-        if len(coupling) > _DENSE or self._saddles == _SADDLES:
+        if self._saddles == _SADDLES:
             return False
         self._saddles += 1
-        matrix = stiffness.toarray() - np.outer(coupling, coupling) / corner  # T follows
-        curvature, modes = eigh(matrix, subset_by_index=[0, 0], check_finite=False)
-        if not curvature[0] < 0.0:
+        curvature, local = lowest(stiffness, coupling, corner, self.shift, self.order)
+        if not curvature < 0.0:
             return False
-        local = modes[:, 0] if embedding is None else embedding @ modes[:, 0]
+        if embedding is not None:
+            local = np.asarray(embedding @ local)
         n, d = self.points.shape
         displacement = np.einsum("ndk,nk->nd", bases, local.reshape(n, d - 1))
         displacement /= np.sqrt(np.einsum("nd,nd->n", displacement, displacement).max())

@@ -18,7 +18,8 @@ import numpy as np
 
 from tammes import geometry, stress
 from tammes.geometry import Floats, Ints
-from tammes.solvers.interior import SMOOTHING, Constraint, Program, band_order, least_norm
+from tammes.solvers.bordered import band_order, least_norm
+from tammes.solvers.interior import SMOOTHING, Constraint, Program
 from tammes.solvers.run import Budget, Progress, ProgressCallback, Status, silent
 
 __all__ = ["Polished", "polish"]
