@@ -9,19 +9,46 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
-__all__ = ["as_given", "block_dtype", "gram_blocks", "nearest_rows", "on_gpu", "pair_tangents", "unit_rows"]
+__all__ = [
+    "as_given",
+    "block_dtype",
+    "few_threads",
+    "gram_blocks",
+    "nearest_rows",
+    "on_gpu",
+    "pair_tangents",
+    "unit_rows",
+]
 
 _DEFAULT_BLOCK = 1 << 24  # cosines held at once: 64 MiB in float32
 _TINY = 1e-300
+_SMALL = 1 << 21  # cosines up to which handing work to threads costs more than they save
 
 
 def on_gpu(tensor: Tensor) -> bool:
     """Whether waiting for a number from this tensor's device costs more than the work it would save."""
     return tensor.is_cuda
+
+
+@contextmanager
+def few_threads(weight: Tensor) -> Iterator[None]:
+    """One thread for many steps on a small weight `(B, n, d)`.
+
+    Threads that wait for each other at every small operation gain nothing, and where other work takes
+    their core they slow it down twentyfold.
+    """
+    before = torch.get_num_threads()
+    if weight.numel() // weight.shape[-1] * weight.shape[-2] <= _SMALL:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def block_dtype(weight: Tensor) -> torch.dtype:

@@ -64,3 +64,15 @@ def test_the_path_of_gpus_gives_the_same_on_a_cpu(name, monkeypatch):
     found = losses.get(name).value_and_grad(weight)
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("shape", "few"), [((8, 30, 3), True), ((1, 5000, 4), False)])
+def test_small_weights_are_given_one_thread_and_the_others_back(shape, few):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pairs.few_threads(torch.ones(shape)):
+            assert torch.get_num_threads() == (1 if few else 2)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

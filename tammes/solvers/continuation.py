@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from tammes.geometry import Floats
-from tammes.pairs import on_gpu, unit_rows
+from tammes.pairs import few_threads, on_gpu, unit_rows
 from tammes.solvers.run import Budget, Progress, ProgressCallback, Status, silent
 
 __all__ = ["Descended", "descend", "ladder", "soft_min"]
@@ -94,13 +94,14 @@ def descend(
     climb = _Climb(unit_rows(torch.tensor(points, dtype=torch.float64, device=device))[0], budget)
     status, p = Status.CONVERGED, exponents[0]
     try:
-        for rung, p in enumerate(exponents, start=1):
-            climb.minimise(p, iterations, stationary)
-            chord = _evaluate(climb.points, p)[2].max().sqrt().item()
-            progress(Progress("ladder", rung, len(exponents), 2.0 * math.asin(min(1.0, 0.5 * chord))))
-            if climb.out_of_time():
-                status = Status.TIME_LIMIT
-                break
+        with few_threads(climb.points):
+            for rung, p in enumerate(exponents, start=1):
+                climb.minimise(p, iterations, stationary)
+                chord = _evaluate(climb.points, p)[2].max().sqrt().item()
+                progress(Progress("ladder", rung, len(exponents), 2.0 * math.asin(min(1.0, 0.5 * chord))))
+                if climb.out_of_time():
+                    status = Status.TIME_LIMIT
+                    break
     except KeyboardInterrupt:
         status = Status.INTERRUPTED
         climb.write_back()

@@ -28,6 +28,7 @@ from tammes import geometry
 from tammes.errors import DeviceError, InvalidParameterError
 from tammes.geometry import Floats
 from tammes.losses import Loss
+from tammes.pairs import few_threads
 from tammes.solvers.run import Budget, Progress, ProgressCallback, Status, silent
 
 __all__ = ["DTYPES", "PRESETS", "SGD", "Descent", "resolve_device"]
@@ -108,7 +109,7 @@ class SGD:
         batch = _Batch(self, starts)
         steps = 0
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), few_threads(weight):
                 steps = self._iterate(loss, weight, batch, budget, progress)
         except KeyboardInterrupt:
             steps = batch.steps
