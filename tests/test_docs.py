@@ -17,8 +17,8 @@ BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, flags=re.DOTALL)
 SESSIONS = [body for kind, body in BLOCKS if kind == "console"]
 PYTHON = [body for kind, body in BLOCKS if kind == "python"]
 
-# Numbers that no run repeats: seconds.
-VOLATILE = re.compile(r"\d+\.\d s\b")
+# What no run repeats: seconds, and the day.
+VOLATILE = re.compile(r"\d+\.\d s\b|\d{4}-\d\d-\d\d")
 
 
 def commands():

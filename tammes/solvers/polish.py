@@ -15,6 +15,7 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from tammes import geometry, stress
 from tammes.geometry import Floats, Ints
@@ -78,7 +79,19 @@ def polish(
     Returns:
         The polished points. An interruption (Ctrl-C) returns the best points so far.
     """
-    climb = _Climb(np.array(points, dtype=np.float64), constraint, smoothing)
+    with threadpool_limits(1):  # narrow bands: threads would only wait for each other
+        return _polish(np.array(points, dtype=np.float64), constraint, smoothing, max_steps, budget, progress)
+
+
+def _polish(
+    points: Floats,
+    constraint: Constraint | None,
+    smoothing: float,
+    max_steps: int,
+    budget: Budget | None,
+    progress: ProgressCallback,
+) -> Polished:
+    climb = _Climb(points, constraint, smoothing)
     before = climb.angle
     status = Status.STEP_LIMIT
     try:
