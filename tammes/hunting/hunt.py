@@ -131,7 +131,7 @@ class Hunt:
         n, d = self.problem.n, self.problem.d
         self.bound = bounds.lines(n, d) if self.problem.antipodal else bounds.upper_bound(n, d)
         self._prescribed = self.problem.prescribed
-        self._expensive = n * (d - 1) > _EXPENSIVE
+        self._cascading, self._expensive = n * (d - 1) > _CASCADE, n * (d - 1) > _EXPENSIVE
         self.groups = self.groups or {name: [0, 0] for name in self.problem.groups()}
         arms = [] if self._prescribed is not None else [Arm(name, base) for name, base in COLD.items()]
         if self.groups:
@@ -206,7 +206,7 @@ class Hunt:
 
     def _ahead(self) -> int:
         """How many rounds are planned beyond those taken in: more, as there are more of them."""
-        if self._expensive:  # a round planned in ignorance of the others costs much here
+        if self._cascading:  # a round planned in ignorance of the others costs much here
             return min(2 + self.applied // 2, _MOST_AHEAD)
         return min(_AHEAD + self.applied // _WIDER, _MOST_AHEAD)
 
@@ -230,12 +230,12 @@ class Hunt:
         elif arm.name in ("insert", "delete"):
             base = self.neighbours[self._neighbour_sizes()[arm.name]]
         count = max(1, min(24, round(_ROUND_SECONDS / _start_seconds(problem.n, problem.d))))
-        if index < _AHEAD:
-            count = min(count, 8)  # something to show, and to hop from, soon
-        elif arm.name == "hop" and problem.n * (problem.d - 1) > _CASCADE:
+        if arm.name == "hop" and self._cascading:
             count = 48  # a polish costs as much as many moves
+        elif index < _AHEAD:
+            count = min(count, 8)  # something to show, and to hop from, soon
         if arm.name == "sibling":
-            count = 4
+            count = 2 if self._cascading else 4
         if self._expensive:
             count = 32 if arm.name == "hop" else 4  # likewise
         if left is not None:

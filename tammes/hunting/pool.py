@@ -83,7 +83,7 @@ class Pool:
 
     def choose(self, rng: np.random.Generator) -> Member:
         """A code to move from: the better and the less worked on, the likelier."""
-        weights = np.array([1.0 / ((1 + rank) * (1.0 + 0.1 * old.hops)) for rank, old in enumerate(self.members)])
+        weights = np.array([1.0 / ((1 + rank) ** 2 * (1.0 + 0.1 * old.hops)) for rank, old in enumerate(self.members)])
         chosen = self.members[int(rng.choice(len(weights), p=weights / weights.sum()))]
         chosen.hops += 1
         return chosen
