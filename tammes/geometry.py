@@ -21,6 +21,7 @@ __all__ = [
     "angle",
     "angle_histogram",
     "as_points",
+    "min_angle",
     "nearest_neighbours",
     "pair_tangents",
     "pairs_within",
@@ -191,6 +192,11 @@ def nearest_neighbours(points: Floats) -> tuple[Floats, Ints]:
             better = smallest < angles[i[hit]]
             angles[i[hit][better]], indices[i[hit][better]] = smallest[better], j[hit][better]
     return angles, indices
+
+
+def min_angle(points: Floats) -> float:
+    """The smallest angle between two of the unit rows `points`, radians: the judge's measurement."""
+    return float(nearest_neighbours(points)[0].min())
 
 
 def pairs_within(points: Floats, bound: float) -> tuple[Ints, Ints, Floats]:

@@ -139,6 +139,7 @@ def test_nearest_neighbours(make, n, d):
     points = make(n, d)
     before = points.copy()
     angles, indices = geometry.nearest_neighbours(points)
+    assert geometry.min_angle(points) == angles.min()
     np.testing.assert_allclose(angles, oracles.nearest_angles_by_rows(points), rtol=1e-12, atol=1e-15)
     np.testing.assert_array_equal(angles, geometry.angle(points, points[indices]))
     assert (indices != np.arange(n)).all()

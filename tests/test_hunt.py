@@ -85,7 +85,7 @@ def test_the_number_of_workers_changes_nothing(alone):
 
 def test_a_late_outcome_waits_for_its_turn(alone):
     hunt = Hunt(Problem(12, 3))
-    tasks = [hunt._plan(k, None, math.inf) for k in range(3)]
+    tasks = [hunt._plan(k, None, math.inf, None) for k in range(3)]
     assert [task.index for task in tasks] == [0, 1, 2]
     hunt._take(Outcome(0, 8, 100.0, ()))
     assert hunt.applied == 1

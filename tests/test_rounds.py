@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tammes import geometry
-from tammes.hunting.rounds import Round, run_round
+from tammes.hunting.rounds import RELAXED, Round, run_round
 from tammes.point_groups import parse
 
 TASK = Round(0, 12, 3, 0, "random/4", 4, 1.1)
@@ -41,6 +41,25 @@ def test_what_stays_below_the_bar_is_not_polished():
     outcome = run_round(dataclasses.replace(TASK, bar=1.2))  # above the icosahedron's 1.107
     assert outcome.found == ()
     assert outcome.cost > 0
+
+
+def test_a_target_that_is_measured_ends_the_round_before_any_polish():
+    task = dataclasses.replace(TASK, n=30, count=50, target=math.radians(38.3))
+    outcome = run_round(task)
+    (found,) = outcome.found
+    assert found.status == RELAXED
+    assert found.angle == angle(found.points) >= task.target
+    assert outcome.tried < 50
+    (polished,) = run_round(dataclasses.replace(TASK, n=30, arm="polish", base=found.points)).found
+    assert polished.status == "local-maximum"
+    assert polished.angle > found.angle
+
+
+def test_a_target_that_is_only_promised_is_polished_for():
+    task = dataclasses.replace(TASK, n=30, count=200, target=math.radians(38.59711595386))
+    (found, *_) = run_round(task).found
+    assert found.status == "local-maximum"
+    assert found.angle >= task.target
 
 
 def test_a_symmetric_round_keeps_its_symmetry_only_where_prescribed():

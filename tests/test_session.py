@@ -47,6 +47,14 @@ def test_a_target_above_a_proven_bound_names_the_bound():
     assert check_target(63.43494882, 12, 3) == pytest.approx(math.radians(63.43494882))
 
 
+@pytest.mark.parametrize("symmetry", ["none", "C3"])
+def test_a_code_that_reached_the_target_is_polished_all_the_same(symmetry):
+    result = search(30, 3, target=37.0, symmetry=symmetry, workers=1)
+    assert result.status is Status.TARGET
+    assert result.phases[0]["code"] == "local-maximum"
+    assert result.code.min_angle_degrees > 37.0
+
+
 def test_an_impossible_group_is_refused_with_its_orbits():
     with pytest.raises(InvalidParameterError, match=r"of T: 4, 6, 12"):
         search(5, 3, symmetry="T", workers=1)

@@ -20,7 +20,7 @@ from tammes import bounds
 from tammes.geometry import Floats
 from tammes.hunting.crew import Crew, Pending
 from tammes.hunting.pool import SAME_ANGLE, Member, Pool
-from tammes.hunting.rounds import Outcome, Round
+from tammes.hunting.rounds import RELAXED, Outcome, Round
 from tammes.hunting.shares import Arm, Shares
 from tammes.point_groups import candidates, parse
 from tammes.solvers.run import Budget, Progress, ProgressCallback, Status, silent
@@ -184,7 +184,7 @@ class Hunt:
                     left = None if limits.starts is None else limits.starts - planned_starts
                     if left is not None and left <= 0:
                         break
-                    task = self._plan(planned, left, deadline)
+                    task = self._plan(planned, left, deadline, limits.target)
                     planned_starts += task.count
                     pending[planned] = crew.submit(task)
                     planned += 1
@@ -204,6 +204,20 @@ class Hunt:
             self.ending = True
             save(self)
 
+    def finish(self, crew: Crew) -> None:
+        """Polish the best code if it reached a target without."""
+        best = self.pool.best
+        if best is None or best.status != RELAXED:
+            return
+        problem, kept = self.problem, self._prescribed is not None
+        group = None if self._prescribed is None else self._prescribed.name
+        task = Round(
+            self.applied, problem.n, problem.d, problem.seed, "polish", 1, 0.0, 0.0, best.points, math.inf, group, kept
+        )
+        found = crew.submit(task).result().found[0]
+        self.pool.members = [member for member in self.pool.members if member is not best]
+        self.pool.add(Member(found.points, found.angle, found.status, best.arm, best.group))
+
     def _ahead(self) -> int:
         """How many rounds are planned beyond those taken in: more, as there are more of them."""
         if self._cascading:  # a round planned in ignorance of the others costs much here
@@ -212,7 +226,7 @@ class Hunt:
 
     # --- planning -------------------------------------------------------------------------------
 
-    def _plan(self, index: int, left: int | None, deadline: float) -> Round:
+    def _plan(self, index: int, left: int | None, deadline: float, target: float | None) -> Round:
         """The next round; it depends on what was taken in so far and on the index alone."""
         problem = self.problem
         rng = np.random.default_rng([problem.seed, index, 2**31])
@@ -250,6 +264,7 @@ class Hunt:
             2.0 * math.sin(0.5 * self.bound.angle),
             0.0 if best is None else best.angle,
             base,
+            math.inf if target is None else target,
             group,
             self._prescribed is not None,
             deadline,

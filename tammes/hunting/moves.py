@@ -78,14 +78,14 @@ def reinsert(points: Floats, count: int, rng: np.random.Generator, *, together: 
 def kick(points: Floats, size: float, rng: np.random.Generator) -> Floats:
     """Every point displaced at random by about `size` minimal angles."""
     n, d = points.shape
-    angle = float(geometry.nearest_neighbours(points)[0].min())
+    angle = geometry.min_angle(points)
     return _unit(points + rng.standard_normal((n, d)) * (size * angle / np.sqrt(d)))
 
 
 def patch_kick(points: Floats, size: float, radius: float, rng: np.random.Generator) -> Floats:
     """Displace at random, by about `size`, the points within `radius` of a random centre; in minimal angles."""
     n, d = points.shape
-    angle = float(geometry.nearest_neighbours(points)[0].min())
+    angle = geometry.min_angle(points)
     centre = _unit(rng.standard_normal((1, d)))
     inside = geometry.angle(points, centre) <= radius * angle
     moved = points + inside[:, None] * rng.standard_normal((n, d)) * (size * angle / np.sqrt(d))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tammes import geometry
 from tammes.errors import InvalidPointsError
 from tammes.geometry import Floats
 from tammes.hunting import moves, starts
@@ -23,7 +24,10 @@ from tammes.solvers.polish import polish
 from tammes.solvers.run import Budget
 from tammes.symmetry import Orbits, random_orbits
 
-__all__ = ["Found", "Outcome", "Round", "run_round"]
+__all__ = ["RELAXED", "Found", "Outcome", "Round", "run_round"]
+
+RELAXED = "relaxed"
+"""Status of a code that reached the target before any polish."""
 
 _CHEAP = 300  # coordinates up to which a polish costs no more than a few starts
 _MARGIN, _SMALL_MARGIN = 3e-4, 5e-5  # of the angle: a prediction this much too low is still worth a polish
@@ -47,7 +51,7 @@ class Round:
     d: int
     seed: int
     arm: str
-    """`kind/exponent` of cold starts, or `symmetric`, `hop`, `sibling`, `insert`, `delete`."""
+    """`kind/exponent` of cold starts, or `symmetric`, `hop`, `sibling`, `insert`, `delete`, `polish`."""
     count: int
     """Starts, or moves of a chain."""
     spacing: float
@@ -56,6 +60,8 @@ class Round:
     """Best minimal angle so far, radians: what is predicted to stay below is not polished."""
     base: Floats | None = None
     """The code that moves begin from, shape `(k, d)`."""
+    target: float = math.inf
+    """Minimal angle at which to end at once, radians."""
     group: str | None = None
     """A symmetry of the starts."""
     prescribed: bool = False
@@ -113,15 +119,24 @@ def run_round(task: Round, stop: Stop = lambda: False) -> Outcome:
 
     if task.kind == "sibling":
         return _siblings(task, ended)
+    if task.kind == "polish":
+        assert task.base is not None
+        whole, steps = _polished(task, _Candidate(Relaxed(task.base, 0.0, 0), _orbits(task)), ended)
+        return Outcome(task.index, 0, _POLISH_COST * steps, (whole,))
     ranking, tried, evaluations = _chain(task, ended) if task.kind == "hop" else _batch(task, ended)
     found: list[Found] = []
     cost = float(evaluations)
+    if ranking.there is not None:
+        points = ranking.there.relaxed.points
+        return Outcome(task.index, tried, cost, (Found(points, geometry.min_angle(points), RELAXED, task.group),))
     for candidate in ranking.best:
         if found and ended():
             break
         polished, steps = _polished(task, candidate, ended)
         found.append(polished)
         cost += _POLISH_COST * steps
+        if polished.angle >= task.target:
+            break
     return Outcome(task.index, tried, cost, tuple(found))
 
 
@@ -132,16 +147,34 @@ class _Ranking:
         size = task.n * (task.d - 1)
         self._places = _PLACES if size <= _CHEAP else 1
         self._least = task.bar * (1.0 - (_MARGIN if size <= _CHEAP else _SMALL_MARGIN))
+        self._target = task.target
         self.best: list[_Candidate] = []
+        self.there: _Candidate | None = None
+        """The first that measures at least the target as it is."""
+        self.promising = False
+        """Whether one is predicted to reach the target when polished."""
 
     def add(self, candidate: _Candidate) -> None:
         """Take a candidate in, if it is new and promises enough."""
         cosine = candidate.relaxed.cosine
+        if candidate.angle >= self._target:
+            self.promising = True
+            if self.there is None and geometry.min_angle(candidate.relaxed.points) >= self._target:
+                self.there = candidate
         if candidate.angle < self._least or any(abs(cosine - old.relaxed.cosine) < _SAME for old in self.best):
             return
         self.best.append(candidate)
         self.best.sort(key=lambda each: each.relaxed.cosine)
         del self.best[self._places :]
+
+
+def _orbits(task: Round) -> Orbits | None:
+    """The orbits that the base must keep, if a symmetry is prescribed."""
+    if not task.prescribed:
+        return None
+    assert task.group is not None
+    assert task.base is not None
+    return orbits_of(parse(task.group, task.d), task.base)
 
 
 def _rng(task: Round, k: int) -> np.random.Generator:
@@ -153,7 +186,7 @@ def _batch(task: Round, ended: Stop) -> tuple[_Ranking, int, int]:
     """Independent starts: the most promising, how many there were, and their evaluations."""
     ranking, evaluations = _Ranking(task), 0
     for k in range(task.count):
-        if k and ended():
+        if k and (ranking.promising or ended()):
             return ranking, k, evaluations
         try:
             candidate = _start(task, _rng(task, k))
@@ -167,17 +200,14 @@ def _batch(task: Round, ended: Stop) -> tuple[_Ranking, int, int]:
 def _chain(task: Round, ended: Stop) -> tuple[_Ranking, int, int]:
     """A chain of moves, each from the most promising so far; likewise."""
     assert task.base is not None
-    orbits = None
-    if task.prescribed:
-        assert task.group is not None
-        orbits = orbits_of(parse(task.group, task.d), task.base)
+    orbits = _orbits(task)
     between = None if orbits is None else orbits.symmetrize
     top = max(_hop_exponents(task))
     current = _relax(task, task.base, _ladder(task, top), between)  # predictions compare with predictions
     own, ranking, evaluations = current.cosine, _Ranking(task), current.evaluations
     cheap = task.n * (task.d - 1) <= _CHEAP
     for k in range(task.count):
-        if k and ended():
+        if k and (ranking.promising or ended()):
             return ranking, k, evaluations
         rng = _rng(task, k)
         try:
@@ -196,10 +226,7 @@ def _chain(task: Round, ended: Stop) -> tuple[_Ranking, int, int]:
 def _siblings(task: Round, ended: Stop) -> Outcome:
     """Polishes from beside the base, too gently for the path to forget where: codes that differ in few contacts."""
     assert task.base is not None
-    orbits = None
-    if task.prescribed:
-        assert task.group is not None
-        orbits = orbits_of(parse(task.group, task.d), task.base)
+    orbits = _orbits(task)
     found: list[Found] = []
     steps = 0
     for k in range(task.count):

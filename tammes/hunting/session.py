@@ -89,6 +89,8 @@ def search(
     with contextlib.ExitStack() as stack:
         hands = stack.enter_context(Crew(workers or cores())) if crew is None else crew
         status = hunt.run(limits, crew=hands, progress=progress, save=keeper.keep)
+        if status is Status.TARGET:
+            hunt.finish(hands)
     best = hunt.pool.best
     if best is None:
         if status is Status.INTERRUPTED:

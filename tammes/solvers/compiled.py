@@ -106,7 +106,7 @@ def descend(
         for k, p in enumerate(exponents):
             rung = relax(points, (p,), spacing=spacing, iterations=iterations, stationary=1e-6)
             points, evaluations = rung.points, evaluations + rung.evaluations
-            progress(Progress("ladder", k + 1, len(exponents), float(geometry.nearest_neighbours(points)[0].min())))
+            progress(Progress("ladder", k + 1, len(exponents), geometry.min_angle(points)))
             if budget is not None and budget.spent():
                 status = Status.TIME_LIMIT
                 break

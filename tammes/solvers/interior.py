@@ -89,7 +89,7 @@ class Program:
         self.multipliers = self.mu / (self.values - self.threshold)
 
     def _list_pairs(self) -> None:
-        angle = float(geometry.nearest_neighbours(self.points)[0].min())
+        angle = geometry.min_angle(self.points)
         reach = 2.0 * np.arcsin(min(1.0, np.sin(0.5 * angle) * np.sqrt(_REACH)))
         i, j, _ = geometry.pairs_within(self.points, float(reach))
         self.pairs = np.stack([i, j], axis=1)

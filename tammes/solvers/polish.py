@@ -127,7 +127,7 @@ class _Climb:
     def __init__(self, points: Floats, constraint: Constraint | None, smoothing: float) -> None:
         self.constraint = constraint
         self.points = points
-        self.angle = _min_angle(points)
+        self.angle = geometry.min_angle(points)
         self.residual = math.inf
         self.contacts: Ints = np.zeros((0, 2), np.intp)
         self.stress: Floats = np.zeros(0)
@@ -143,7 +143,7 @@ class _Climb:
 
     def _keep(self, points: Floats) -> bool:
         """Take `points` if their measured angle is no smaller."""
-        angle = _min_angle(points)
+        angle = geometry.min_angle(points)
         if angle < self.angle:
             return False
         self.points, self.angle = points, angle
@@ -192,7 +192,7 @@ class _Climb:
         if closed is None:
             return False
         points, residual = closed
-        if _min_angle(points) < self.angle - _CLOSED:
+        if geometry.min_angle(points) < self.angle - _CLOSED:
             return False  # pairs that are no contacts by this choice came nearer
         n = len(points)
         known = dict(zip((program.pairs @ np.array([n, 1])).tolist(), program.multipliers.tolist(), strict=True))
@@ -295,8 +295,3 @@ def _deepest(others: Floats, start: Floats) -> Floats:
             if radius < 1e-10:
                 break
     return point
-
-
-def _min_angle(points: Floats) -> float:
-    """The measured minimal angle, radians."""
-    return float(geometry.nearest_neighbours(points)[0].min())

@@ -191,7 +191,7 @@ class _Batch:
             if self.statuses[k] is not None or not np.isfinite(rows).all() or not rows.any(axis=1).all():
                 continue
             points = geometry.as_points(rows, normalize=True)
-            found = float(geometry.nearest_neighbours(points)[0].min())
+            found = geometry.min_angle(points)
             if found > self.min_angles[k]:
                 self.points[k], self.min_angles[k] = points, found
 
