@@ -1,5 +1,7 @@
 """Workers: what they do does not depend on who does it."""
 
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -39,3 +41,11 @@ def test_recall_ends_long_rounds_and_keeps_the_workers(pair):
 
 def test_there_is_a_core():
     assert cores() >= 1
+
+
+def test_a_script_without_a_guard_may_search(tmp_path):
+    script = tmp_path / "bare.py"
+    script.write_text("import tammes\nprint(tammes.search(12, 3, workers=2, time_limit=30.0).status.code, __file__)\n")
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["bound-met", str(script)]

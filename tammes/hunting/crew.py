@@ -5,7 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
+from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from threadpoolctl import threadpool_limits
@@ -68,7 +71,8 @@ class Crew:
     def submit(self, task: Round) -> Pending:
         """The round's outcome, once its `result` is asked for; processes begin at once."""
         if self._pool is not None:
-            sent = self._pool.submit(_work, task)
+            with _main_left_out():
+                sent = self._pool.submit(_work, task)
             self._under_way = [each for each in self._under_way if not each.done()] + [sent]
             return sent
         return _Deferred(task)
@@ -94,6 +98,23 @@ class Crew:
 
     def __exit__(self, *_: object) -> None:
         self.dismiss()
+
+
+@contextmanager
+def _main_left_out() -> Iterator[None]:
+    """Worker processes that begin now do not run the caller's script again.
+
+    Rounds need nothing of it, and a script without `if __name__ == "__main__"` would start a search in
+    every worker.
+    """
+    main = sys.modules["__main__"]
+    names: tuple[str, ...] = ("__file__", "__spec__")
+    kept = {name: vars(main).pop(name) for name in names if name in vars(main)}
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        vars(main).update(kept)
 
 
 def _begin(halt: Event) -> None:

@@ -40,7 +40,9 @@ COLD = {
     "hinge/32": 0.5,
 }
 """Arms of cold starts, kind and first exponent, with their weights."""
-_SYMMETRIC, _HOP, _SIBLING, _NEIGHBOUR = 2.5, 5.0, 2.5, 1.0  # weights of the other arms
+_SYMMETRIC, _DEFECT, _HOP, _SIBLING, _NEIGHBOUR = 2.5, 1.5, 5.0, 2.5, 1.0  # weights of the other arms
+DEFECTS = {"vacant/1": 1, "vacant/2": 2, "extra/1": -1}
+"""Arms of symmetric codes with a defect: how many points more the whole code has."""
 _MOVES = ("hop", "sibling")
 _LEAST_ROUNDS = 3  # of every arm of cold starts, before a search may be called exhausted
 _LEAST_HOPS = 40  # rounds of moves since the best code was found: near siblings hide from cold starts
@@ -136,6 +138,8 @@ class Hunt:
         arms = [] if self._prescribed is not None else [Arm(name, base) for name, base in COLD.items()]
         if self.groups:
             arms.append(Arm("symmetric", _SYMMETRIC * (2.0 if self._expensive else 1.0)))
+        if self._prescribed is None and self.groups:
+            arms += [Arm(name, _DEFECT) for name, more in DEFECTS.items() if n + more > d + 1]
         arms.append(Arm("hop", _HOP * min(5.0, max(1.0, n * (d - 1) / 100.0))))
         if not self._expensive:
             arms.append(Arm("sibling", _SIBLING))
@@ -143,6 +147,7 @@ class Hunt:
             arms += [Arm(name, _NEIGHBOUR) for name, size in self._neighbour_sizes().items() if size in self.neighbours]
         self.shares = Shares(arms)
         self._plans: dict[int, tuple[Round, Member | None]] = {}
+        self._others: dict[int, list[str]] = {}
 
     def _neighbour_sizes(self) -> dict[str, int]:
         step = 2 if self.problem.antipodal else 1
@@ -224,6 +229,12 @@ class Hunt:
             return min(2 + self.applied // 2, _MOST_AHEAD)
         return min(_AHEAD + self.applied // _WIDER, _MOST_AHEAD)
 
+    def _groups_of(self, n: int) -> list[str]:
+        """Names of the groups to try for codes of n points."""
+        if n not in self._others:
+            self._others[n] = [group.name for group in candidates(n, self.problem.d)]
+        return self._others[n]
+
     # --- planning -------------------------------------------------------------------------------
 
     def _plan(self, index: int, left: int | None, deadline: float, target: float | None) -> Round:
@@ -231,12 +242,15 @@ class Hunt:
         problem = self.problem
         rng = np.random.default_rng([problem.seed, index, 2**31])
         best = self.pool.best
-        later = () if best is not None else _MOVES if self._prescribed is not None else (*_MOVES, "symmetric")
+        later = () if best is not None else _MOVES if self._prescribed is not None else (*_MOVES, *DEFECTS, "symmetric")
         arm = self.shares.next([arm.name for arm in self.shares.arms if arm.name not in later])
         group, base, parent = None, None, None
         if arm.name == "symmetric":
             group = min(self.groups, key=lambda name: self.groups[name][0] / (1.0 + 2.0 * self.groups[name][1]))
             self.groups[group][0] += 1
+        elif arm.name in DEFECTS:
+            names = self._groups_of(problem.n + DEFECTS[arm.name])
+            group = names[arm.planned % len(names)]
         elif arm.name in _MOVES:
             parent = self.pool.choose(rng)
             base = parent.points
@@ -248,7 +262,9 @@ class Hunt:
             count = 48  # a polish costs as much as many moves
         elif index < _AHEAD:
             count = min(count, 8)  # something to show, and to hop from, soon
-        if arm.name == "sibling":
+        if arm.name in DEFECTS:
+            count = min(count, 4)  # few of each group, so that all have their turn soon
+        elif arm.name == "sibling":
             count = 2 if self._cascading else 4
         if self._expensive:
             count = 32 if arm.name == "hop" else 4  # likewise

@@ -51,7 +51,8 @@ class Round:
     d: int
     seed: int
     arm: str
-    """`kind/exponent` of cold starts, or `symmetric`, `hop`, `sibling`, `insert`, `delete`, `polish`."""
+    """`kind/exponent` of cold starts, `vacant/count` and `extra/count` of symmetric codes with a defect, or
+    `symmetric`, `hop`, `sibling`, `insert`, `delete`, `polish`."""
     count: int
     """Starts, or moves of a chain."""
     spacing: float
@@ -246,6 +247,8 @@ def _siblings(task: Round, ended: Stop) -> Outcome:
 def _start(task: Round, rng: np.random.Generator) -> _Candidate:
     """One relaxed start of the round's kind."""
     n, d, base = task.n, task.d, task.base
+    if task.kind in ("vacant", "extra"):
+        return _defect_start(task, rng)
     if task.group is not None:
         return _symmetric_start(task, rng)
     if task.kind == "insert":
@@ -278,6 +281,21 @@ def _symmetric_start(task: Round, rng: np.random.Generator) -> _Candidate:
         return _Candidate(relaxed, orbits)
     broken = _relax(task, moves.kick(relaxed.points, 0.05, rng), _ladder(task, 32.0))
     return _Candidate(Relaxed(broken.points, broken.cosine, relaxed.evaluations + broken.evaluations))
+
+
+def _defect_start(task: Round, rng: np.random.Generator) -> _Candidate:
+    """A symmetric code of a few points more or less, from which as many are taken, or to which they are added."""
+    assert task.group is not None
+    count = int(task.arm.partition("/")[2])
+    others = task.n + (count if task.kind == "vacant" else -count)
+    orbits, points = random_orbits(parse(task.group, task.d), others, rng)
+    whole = _relax(task, points, _ladder(task, float(rng.choice([2.0, 4.0, 8.0, 32.0]))), orbits.symmetrize)
+    if task.kind == "vacant":
+        defect = moves.delete(whole.points, rng.choice(others, count, replace=False))
+    else:
+        defect = moves.insert(whole.points, count, rng)
+    relaxed = _relax(task, defect, _ladder(task, 32.0))
+    return _Candidate(Relaxed(relaxed.points, relaxed.cosine, whole.evaluations + relaxed.evaluations))
 
 
 def _moved(points: Floats, rng: np.random.Generator, keep: Orbits | None) -> Floats:
