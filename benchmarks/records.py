@@ -5,12 +5,14 @@
     python benchmarks/records.py targets
     python benchmarks/records.py named
     python benchmarks/records.py polish
+    python benchmarks/records.py codes
 
 Every search starts cold: no archive, no stored coordinates. `table` writes `records/dD.csv`, the
 codes as `records/dD.npz` (the project's own coordinates) and `records/dD.md`, and goes on where it
 stopped. In `table` a search ends early once it reaches the best known value; up to there it is the
 search that `tammes solve` makes, whose budget of 30 s it is given by default. `targets` times the
-issue's targets on one core, `named` looks for named codes, `polish` times the polish.
+targets below on one core, `named` looks for named codes, `polish` times the polish, and `codes` puts
+what beats Sloane into `sloane_tables/codes/`.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tammes import bounds, tables
+from tammes import bounds, files, tables
 from tammes.bench import machine
 from tammes.commands.search import sizes
 from tammes.hunting.crew import Crew, cores
@@ -34,6 +36,7 @@ from tammes.hunting.session import check_target, search
 from tammes.spherical_code import SphericalCode
 
 HERE = Path(__file__).parent / "records"
+CODES = Path(__file__).parents[1] / "sloane_tables" / "codes"
 COLUMNS = (
     "n",
     "d",
@@ -257,6 +260,23 @@ def polish_times(repeats: int) -> None:
     (HERE / "polish.md").write_text("\n".join(lines) + "\n")
 
 
+def codes() -> None:
+    """Our codes that are better than Sloane's, with an index of what was known."""
+    CODES.mkdir(exist_ok=True)
+    points = np.load(HERE / "d3.npz")
+    lines = ["d,n,degrees,sloane,best_known,digest,found_by"]
+    for row in csv.DictReader((HERE / "d3.csv").open()):
+        n = int(row["n"])
+        code = SphericalCode(points[f"n{n:05d}"])
+        if sloane_verdict(n, 3, code.min_angle_degrees) != "beats":
+            continue
+        files.save(CODES / f"d3_n{n}.npy", code, force=True)
+        found = row["found_by"] + (f" ({row['group']})" if row["group"] else "")
+        lines.append(f"3,{n},{code.min_angle_degrees!r},{row['sloane']},{row['known']},{code.digest},{found}")
+    (CODES / "codes.csv").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -268,6 +288,7 @@ def main() -> None:
     commands.add_parser("targets").add_argument("--seeds", type=int, default=5)
     commands.add_parser("named").add_argument("--seconds", type=float, default=30.0)
     commands.add_parser("polish").add_argument("--repeats", type=int, default=5)
+    commands.add_parser("codes")
     chosen = parser.parse_args()
     if chosen.command == "table":
         table(chosen.d, sizes(chosen.sizes), chosen.seconds, chosen.seed)
@@ -275,6 +296,8 @@ def main() -> None:
         targets(chosen.seeds)
     elif chosen.command == "named":
         named(chosen.seconds)
+    elif chosen.command == "codes":
+        codes()
     else:
         polish_times(chosen.repeats)
 

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import mpmath
 import numpy as np
+import oracles
 import pytest
 
 from tammes import tables
 from tammes.errors import FileAccessError, InvalidParameterError, NotTabulatedError
+from tammes.files import load
 from tammes.tables import KnownValue, best_known, best_known_or_none, known_values
 
 FOLDER = Path(__file__).resolve().parent.parent / "sloane_tables"
@@ -288,3 +290,19 @@ def test_missing_tables_are_said(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "__file__", str(tmp_path / "tammes" / "tables.py"))
     with pytest.raises(FileAccessError, match=r"the bundled tables are missing. Reinstall tammes"):
         tables.folder.__wrapped__()
+
+
+def own_codes():
+    return rows("codes/codes.csv")
+
+
+@pytest.mark.parametrize("row", own_codes(), ids=lambda row: f"{row['d']}-{row['n']}")
+def test_our_own_codes_are_measured_anew_and_beat_sloane(row):
+    code = load(FOLDER / "codes" / f"d{row['d']}_n{row['n']}.npy")
+    assert (code.n, code.d) == (int(row["n"]), int(row["d"]))
+    assert code.digest == row["digest"]
+    assert code.min_angle_degrees == pytest.approx(float(row["degrees"]), abs=1e-12)
+    printed = of_source(code.n, code.d, "Sloane")
+    assert printed.degrees == row["sloane"]
+    assert printed.verdict(code.min_angle_degrees) == "beats"
+    assert math.degrees(oracles.min_angle(code.points)) == pytest.approx(float(row["degrees"]), abs=1e-9)
