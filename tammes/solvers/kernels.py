@@ -25,16 +25,8 @@ _compile = njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz", 
 
 
 @_compile
-def _accumulate(x, g, i, neighbours, count, squarings, smallest, chord_sq, weight):
-    """Add the pairs of point i with its listed neighbours; `(sum of weights, smallest chord squared)`."""
-    d = x.shape[0]
-    for q in range(count):
-        chord_sq[q] = 0.0
-    for k in range(d):
-        at = x[k, i]
-        for q in range(count):
-            t = at - x[k, neighbours[q]]
-            chord_sq[q] += t * t
+def _weigh(count, squarings, smallest, chord_sq, weight):
+    """Weights `(smallest / D)^(p/2) / D` from squared chords D; `(sum of the powers, smallest D)`."""
     total, least = 0.0, np.inf
     for q in range(count):
         weight[q] = smallest / chord_sq[q]
@@ -48,6 +40,21 @@ def _accumulate(x, g, i, neighbours, count, squarings, smallest, chord_sq, weigh
     for q in range(count):
         total += weight[q]
         weight[q] /= chord_sq[q]
+    return total, least
+
+
+@_compile
+def _accumulate(x, g, i, neighbours, count, squarings, smallest, chord_sq, weight):
+    """Add the pairs of point i with its listed neighbours; `(sum of weights, smallest chord squared)`."""
+    d = x.shape[0]
+    for q in range(count):
+        chord_sq[q] = 0.0
+    for k in range(d):
+        at = x[k, i]
+        for q in range(count):
+            t = at - x[k, neighbours[q]]
+            chord_sq[q] += t * t
+    total, least = _weigh(count, squarings, smallest, chord_sq, weight)
     for k in range(d):
         at, own = x[k, i], 0.0
         for q in range(count):
@@ -69,19 +76,7 @@ def _accumulate_all(x, g, i, squarings, smallest, chord_sq, weight):
         for j in range(i):
             t = at - x[k, j]
             chord_sq[j] += t * t
-    total, least = 0.0, np.inf
-    for j in range(i):
-        weight[j] = smallest / chord_sq[j]
-        least = min(least, chord_sq[j])
-    if squarings < 0:
-        for j in range(i):
-            weight[j] = math.sqrt(weight[j])
-    for _ in range(squarings):
-        for j in range(i):
-            weight[j] *= weight[j]
-    for j in range(i):
-        total += weight[j]
-        weight[j] /= chord_sq[j]
+    total, least = _weigh(i, squarings, smallest, chord_sq, weight)
     for k in range(d):
         at, own = x[k, i], 0.0
         for j in range(i):
