@@ -1,6 +1,7 @@
 """Shared by all tests: slow and GPU tests are skipped unless they are asked for."""
 
 import os
+import sys
 
 # One thread: the arrays of the tests are small, and two test runs at once must not fight for cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -23,3 +24,23 @@ def pytest_collection_modifyitems(config, items):
 
             if not torch.cuda.is_available():
                 item.add_marker(pytest.mark.skip(reason="no CUDA"))
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Runs the command line in this process, in a folder of its own: (status, stdout, stderr)."""
+    from tammes import cli
+
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["tammes", *map(str, arguments)])
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as end:
+            status = end.code or 0
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call

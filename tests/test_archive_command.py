@@ -1,42 +1,24 @@
 """`tammes archive` as a person meets it: answers on stdout, warnings on stderr, exit status."""
 
 import csv
+import functools
 import io
 import json
-import sys
 
 import numpy as np
 import oracles
 import pytest
-import typer
 
-from tammes import cli, files, verification
-from tammes.commands.archive import archive_app
+from tammes import files, verification
 from tammes.hunting.archive import Archive
 from tammes.spherical_code import SphericalCode
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Runs `tammes archive` in this process, in a folder of its own: (status, stdout, stderr)."""
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.callback()(lambda: None)
-    app.add_typer(archive_app, name="archive")
-    monkeypatch.setattr(cli, "app", app)
-    monkeypatch.chdir(tmp_path)
+def run(run, monkeypatch, tmp_path):
+    """Runs `tammes archive` likewise, with an archive of its own."""
     monkeypatch.setenv("TAMMES_ARCHIVE", str(tmp_path / "archive"))
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["tammes", "archive", *map(str, arguments)])
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as end:
-            status = end.code or 0
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return call
+    return functools.partial(run, "archive")
 
 
 @pytest.fixture

@@ -14,30 +14,12 @@ import jsonschema
 import numpy as np
 import pytest
 
-from tammes import cli, files
+from tammes import files
 from tammes.constructions import orthoplex
 from tammes.errors import FileAccessError
 from tammes.spherical_code import SphericalCode
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "result.schema.json").read_text())
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Runs the command line in this process, in a folder of its own: (status, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["tammes", *map(str, arguments)])
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as end:
-            status = end.code or 0
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return call
 
 
 def one_line(text):

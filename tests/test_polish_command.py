@@ -1,21 +1,17 @@
 """`tammes polish` as a person meets it: what it prints, what it writes, what it refuses."""
 
+import functools
 import json
 import math
-import sys
 import types
 from pathlib import Path
 
 import jsonschema
 import numpy as np
 import pytest
-import typer
 
 from tammes import files, geometry
-from tammes.commands.polish import polish
 from tammes.constructions import regular_polygon, simplex
-from tammes.errors import InvalidParameterError, TammesError, UnknownNameError
-from tammes.options import fail
 from tammes.solvers import polish as solver
 from tammes.solvers.run import Progress, Status
 from tammes.spherical_code import SphericalCode
@@ -24,28 +20,9 @@ SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "result.schema.json").
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """The command alone, in this process, in a folder of its own: (status, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(polish)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["tammes-polish", *map(str, arguments)])
-        try:
-            try:
-                app()
-            except (InvalidParameterError, UnknownNameError) as error:
-                fail(str(error), 2)
-            except TammesError as error:
-                fail(str(error), 1)
-            status = 0
-        except SystemExit as end:
-            status = end.code or 0
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return call
+def run(run):
+    """Runs `tammes polish` likewise."""
+    return functools.partial(run, "polish")
 
 
 def one_line(text):
