@@ -142,7 +142,7 @@ def report(d: int) -> None:
     """`records/dD.md` from the CSV; every angle measured anew from the stored coordinates."""
     rows = list(csv.DictReader((HERE / f"d{d}.csv").open()))
     points = np.load(HERE / f"d{d}.npz")
-    lines = [f"# The best codes found from cold starts, d = {d}", ""]
+    lines = [f"# Best found from cold starts, d = {d}: codes of this project", ""]
     judged = [row["sloane_verdict"].split()[0] for row in rows if row["sloane_verdict"]]
     if judged:
         lines += [

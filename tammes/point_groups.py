@@ -21,6 +21,8 @@ from tammes.symmetry import MAX_ORDER, Group, fits, generate
 
 __all__ = ["candidates", "known_names", "parse"]
 
+_NAMES = 400  # groups that are looked at, to find those that fit
+
 _GOLDEN = 0.5 * (1.0 + math.sqrt(5.0))
 _CONJUGATION = np.diag([1.0, -1.0, -1.0, -1.0])  # of quaternions
 
@@ -110,7 +112,8 @@ def candidates(n: int, d: int, limit: int = 60) -> list[Group]:
     nearest = (1.5 if d <= 4 else 1.2) * _greedy_angle(n, d)  # known codes have 1.7 to 1.9 times it, less in high d
     found: list[Group] = []
     seen = set()
-    for name in _space_names(n) if d == 3 else _mixed_names(n, d):
+    names = _space_names(n) if d == 3 else _mixed_names(n, d)
+    for name in itertools.islice(names, _NAMES):  # later ones cost more time than they are worth
         if len(found) == limit:
             break
         try:

@@ -118,8 +118,8 @@ def test_a_prescribed_symmetry_is_kept(alone):
 
 
 def test_none_tries_no_group():
-    assert Hunt(Problem(12, 3, symmetry="none")).groups == {}
-    assert len(Hunt(Problem(12, 3)).groups) > 5
+    assert Hunt(Problem(12, 3, symmetry="none")).groups_to_try() == {}
+    assert len(Hunt(Problem(12, 3)).groups_to_try()) > 5
 
 
 def test_the_report_is_json_and_names_every_arm(alone):

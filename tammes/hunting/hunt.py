@@ -134,11 +134,10 @@ class Hunt:
         self.bound = bounds.lines(n, d) if self.problem.antipodal else bounds.upper_bound(n, d)
         self._prescribed = self.problem.prescribed
         self._cascading, self._expensive = n * (d - 1) > _CASCADE, n * (d - 1) > _EXPENSIVE
-        self.groups = self.groups or {name: [0, 0] for name in self.problem.groups()}
         arms = [] if self._prescribed is not None else [Arm(name, base) for name, base in COLD.items()]
-        if self.groups:
+        if self._prescribed is not None or self.problem.symmetry == "auto":
             arms.append(Arm("symmetric", _SYMMETRIC * (2.0 if self._expensive else 1.0)))
-        if self._prescribed is None and self.groups:
+        if self._prescribed is None and self.problem.symmetry == "auto":
             arms += [Arm(name, _DEFECT) for name, more in DEFECTS.items() if n + more > d + 1]
         arms.append(Arm("hop", _HOP * min(5.0, max(1.0, n * (d - 1) / 100.0))))
         if not self._expensive:
@@ -148,6 +147,7 @@ class Hunt:
         self.shares = Shares(arms)
         self._plans: dict[int, tuple[Round, Member | None]] = {}
         self._others: dict[int, list[str]] = {}
+        self._listed = False
 
     def _neighbour_sizes(self) -> dict[str, int]:
         step = 2 if self.problem.antipodal else 1
@@ -229,6 +229,13 @@ class Hunt:
             return min(2 + self.applied // 2, _MOST_AHEAD)
         return min(_AHEAD + self.applied // _WIDER, _MOST_AHEAD)
 
+    def groups_to_try(self) -> dict[str, list[int]]:
+        """`groups`, with those not tried yet: listed when first asked for, since many searches end before."""
+        if not self._listed:
+            self._listed = True
+            self.groups = {name: self.groups.get(name, [0, 0]) for name in self.problem.groups()}
+        return self.groups
+
     def _groups_of(self, n: int) -> list[str]:
         """Names of the groups to try for codes of n points."""
         if n not in self._others:
@@ -246,11 +253,13 @@ class Hunt:
         arm = self.shares.next([arm.name for arm in self.shares.arms if arm.name not in later])
         group, base, parent = None, None, None
         if arm.name == "symmetric":
-            group = min(self.groups, key=lambda name: self.groups[name][0] / (1.0 + 2.0 * self.groups[name][1]))
-            self.groups[group][0] += 1
+            tried = self.groups_to_try()
+            group = min(tried, key=lambda name: tried[name][0] / (1.0 + 2.0 * tried[name][1]))
+            tried[group][0] += 1
         elif arm.name in DEFECTS:
             names = self._groups_of(problem.n + DEFECTS[arm.name])
-            group = names[arm.planned % len(names)]
+            share = 1.0 / np.arange(1.0, len(names) + 1.0)  # the most promising come first
+            group = names[int(rng.choice(len(names), p=share / share.sum()))]
         elif arm.name in _MOVES:
             parent = self.pool.choose(rng)
             base = parent.points
@@ -334,7 +343,7 @@ class Hunt:
             least = self.settled + _LEAST_HOPS if arm.name == "hop" else _LEAST_ROUNDS
             if arm.rounds < least:
                 return False
-        return all(rounds > 0 for rounds, _ in self.groups.values())
+        return all(rounds > 0 for rounds, _ in self.groups_to_try().values())
 
     def report(self) -> dict[str, Any]:
         """What was done, for the record: JSON-ready."""
