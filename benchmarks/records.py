@@ -152,6 +152,8 @@ def report(d: int) -> None:
         ]
     lines += [
         f"Machine: {json.dumps(machine())}. Wall seconds on all cores, until the best known value or the limit.",
+        "Every row is one cold search. The table was made in parts: sizes that missed were searched anew when the",
+        "search had become better, and the others were not.",
         "",
     ]
     lines += [

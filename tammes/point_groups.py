@@ -22,7 +22,6 @@ from tammes.symmetry import MAX_ORDER, Group, fits, generate
 __all__ = ["candidates", "known_names", "parse"]
 
 _NAMES = 400  # groups that are looked at, to find those that fit
-
 _GOLDEN = 0.5 * (1.0 + math.sqrt(5.0))
 _CONJUGATION = np.diag([1.0, -1.0, -1.0, -1.0])  # of quaternions
 
