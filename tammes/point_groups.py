@@ -21,7 +21,7 @@ from tammes.symmetry import MAX_ORDER, Group, fits, generate
 
 __all__ = ["candidates", "known_names", "parse"]
 
-_NAMES = 400  # groups that are looked at, to find those that fit
+_NAMES = 400  # groups that are looked at: later ones cost more time than they are worth
 _GOLDEN = 0.5 * (1.0 + math.sqrt(5.0))
 _CONJUGATION = np.diag([1.0, -1.0, -1.0, -1.0])  # of quaternions
 
@@ -109,10 +109,8 @@ def candidates(n: int, d: int, limit: int = 60) -> list[Group]:
     """
     n, d = check_size(n, d)
     nearest = (1.5 if d <= 4 else 1.2) * _greedy_angle(n, d)  # known codes have 1.7 to 1.9 times it, less in high d
-    found: list[Group] = []
-    seen = set()
-    names = _space_names(n) if d == 3 else _mixed_names(n, d)
-    for name in itertools.islice(names, _NAMES):  # later ones cost more time than they are worth
+    found: dict[tuple[object, ...], Group] = {}
+    for name in itertools.islice(_space_names(n) if d == 3 else _mixed_names(n, d), _NAMES):
         if len(found) == limit:
             break
         try:
@@ -123,10 +121,8 @@ def candidates(n: int, d: int, limit: int = 60) -> list[Group]:
             continue
         traces = np.sort(np.trace(group.matrices, axis1=1, axis2=2)).round(6) + 0.0
         key = (traces.tobytes(), *((kind.size, kind.basis.shape[1], kind.copies) for kind in group.strata))
-        if key not in seen:
-            seen.add(key)
-            found.append(group)
-    return found
+        found.setdefault(key, group)
+    return list(found.values())
 
 
 def _greedy_angle(n: int, d: int) -> float:
