@@ -13,6 +13,7 @@ from rich.text import Text
 
 from tammes.bounds import Bound
 from tammes.result import Result
+from tammes.solvers.run import Status
 from tammes.tables import KnownValue
 from tammes.verification import Verification
 
@@ -58,6 +59,8 @@ def result_block(result: Result, saved: Sequence[str] = ()) -> RenderableType:
     free = len(result.rattlers)
     rows.append(("contacts", f"{result.contacts}, {free} rattler{'' if free == 1 else 's'}"))
     rows.append(("status", result.status.sentence))
+    local = result.phases[0].get("code") if result.phases else None  # of a search: how the polish of its best ended
+    rows += [("", status.sentence) for status in Status if status.code == local]
     seed = result.settings.get("seed")
     how = " + ".join(result.method) + ("" if seed is None else f", seed {seed}")
     rows.append(("method", f"{how}, {result.seconds:.1f} s"))

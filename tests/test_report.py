@@ -44,6 +44,14 @@ def test_a_result_block():
     assert "a.npy, a.json" in shown
 
 
+def test_a_search_says_why_it_ended_and_what_its_best_code_is():
+    phases = ({"phase": "search", "code": "local-maximum"},)
+    result = Result(SphericalCode(simplex(5, 4)), ("search", "polish"), Status.TIME_LIMIT, 30.0, phases=phases)
+    shown = text(report.result_block(result))
+    assert Status.TIME_LIMIT.sentence in shown
+    assert Status.LOCAL_MAXIMUM.sentence in shown
+
+
 def test_best_known_is_not_called_optimal_without_a_proof():
     shown = text(report.result_block(Result(SphericalCode(orthoplex(15)), ("sgd",), Status.STEP_LIMIT, 1.0)))
     assert "optimal" in shown  # Rankin
