@@ -37,7 +37,7 @@ def test_the_wheel_holds_package_tables_and_licence(wheel):
         assert needed in names
     assert any(name.endswith("LICENSE") for name in names)
     assert not any(name.startswith(("tests", "benchmarks", "docs")) for name in names)
-    tables = {path.name for path in (ROOT / "sloane_tables").glob("*.csv")}
+    tables = {path.name for path in (ROOT / "sloane_tables").rglob("*.csv")}
     assert {Path(name).name for name in names if name.endswith(".csv")} == tables
 
 

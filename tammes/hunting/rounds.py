@@ -131,8 +131,8 @@ def run_round(task: Round, stop: Stop = lambda: False) -> Outcome:
         points = ranking.there.relaxed.points
         return Outcome(task.index, tried, cost, (Found(points, geometry.min_angle(points), RELAXED, task.group),))
     for candidate in ranking.best:
-        if found and ended():
-            break
+        if found and (ended() or candidate.angle < task.target * (1.0 - _MARGIN) < math.inf):
+            break  # one code to move from; no other will reach the target
         polished, steps = _polished(task, candidate, ended)
         found.append(polished)
         cost += _POLISH_COST * steps

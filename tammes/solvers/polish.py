@@ -29,6 +29,7 @@ _CLOSED = 1e-15  # radians: contact equations that close to this are solved
 _NEARLY_CLOSED = 1e-13  # radians: a code near the last digit, where rounding has the last word
 _SHARES = (1e-6, 1e-4, 1e-8)  # of the largest multiplier: which pairs may be the contacts
 _SLACKS = (1e-10, 1e-9, 1e-8, 1e-7, 1e-11)  # radians above the minimum: likewise
+_AGAIN = (1e-8, 1e-7, 1e-6)  # smoothings of further climbs where the contacts do not close
 _ESCAPES = 4  # saddles that one polish may leave
 _DOWNHILL = 1e-5  # curvature at which a displacement is taken for a way out
 _KICK = 1e-2  # of the minimal angle
@@ -61,7 +62,7 @@ def polish(
     *,
     constraint: Constraint | None = None,
     smoothing: float = SMOOTHING,
-    max_steps: int = 300,
+    max_steps: int = 1_000,
     budget: Budget | None = None,
     progress: ProgressCallback = silent,
 ) -> Polished:
@@ -132,7 +133,7 @@ class _Climb:
         self.contacts: Ints = np.zeros((0, 2), np.intp)
         self.stress: Floats = np.zeros(0)
         self.history: list[float] = []
-        self._escapes = 0
+        self._escapes = self._restarts = 0
         self._left = 0.0  # angle of the last saddle
         start = geometry.as_points(points, normalize=True)
         if self.angle == 0.0:  # coinciding points have no direction to part in: give them one
@@ -168,11 +169,19 @@ class _Climb:
         """Contact equations, stress and rigidity at the end of the path; None if it goes on from a saddle."""
         assert self._program is not None
         if not any(self._close(contacts) for contacts in self._contact_sets()):
-            return Status.STALLED
+            return None if self._again() else Status.STALLED
         rigidity = stress.rigidity(self.points, self.contacts, self.stress, self.constraint)
         if rigidity.strict:
             return Status.LOCAL_MAXIMUM
         return None if self._escape(rigidity) else Status.FIRST_ORDER
+
+    def _again(self) -> bool:
+        """Climb on from here with a wider barrier: the path was so steep that rounding held it; False if it was not."""
+        if self._restarts == len(_AGAIN):
+            return False
+        self._program = Program(self.points, self.constraint, _AGAIN[self._restarts])
+        self._restarts += 1
+        return True
 
     def _contact_sets(self) -> list[Ints]:
         """Which pairs may be the contacts, likeliest first: by multiplier, then by slack."""
