@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tammes import bounds, constructions, errors, files, geometry, losses, plots, tables
+    from tammes import bounds, closed_forms, errors, files, geometry, losses, plots, tables
     from tammes.api import solve
     from tammes.errors import TammesError
     from tammes.files import load, save
@@ -24,7 +24,7 @@ __all__ = [
     "SphericalCode",
     "TammesError",
     "bounds",
-    "constructions",
+    "closed_forms",
     "errors",
     "files",
     "geometry",

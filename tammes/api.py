@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tammes import geometry
-from tammes.constructions import check_size, closed_form
+from tammes.closed_forms import check_size, closed_form
 from tammes.errors import InvalidParameterError, UnknownNameError
 from tammes.geometry import Floats
 from tammes.result import Result

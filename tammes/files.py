@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tammes.constructions import check_size
+from tammes.closed_forms import check_size
 from tammes.errors import (
     FileAccessError,
     FileFormatError,

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from tammes.constructions import check_size
+from tammes.closed_forms import check_size
 from tammes.errors import InvalidParameterError, UnknownNameError
 from tammes.geometry import Floats
 from tammes.symmetry import MAX_ORDER, Group, fits, generate

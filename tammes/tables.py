@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tammes.constructions import check_size, closed_form
+from tammes.closed_forms import check_size, closed_form
 from tammes.errors import FileAccessError, NotTabulatedError
 
 __all__ = ["KnownValue", "best_known", "best_known_or_none", "folder", "known_values", "published_table1", "sizes"]

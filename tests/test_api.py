@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tammes
-from tammes import constructions, losses, tables
+from tammes import closed_forms, losses, tables
 from tammes.errors import DeviceError, InvalidParameterError, InvalidPointsError, UnknownNameError
 from tammes.solvers.polish import polish
 from tammes.solvers.run import Status
@@ -20,7 +20,7 @@ SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "result.schema.json").
 @pytest.mark.parametrize(("n", "d"), [(2, 2), (5, 2), (4, 3), (5, 3), (6, 3), (3, 9), (9, 5), (65, 64)])
 def test_closed_forms_are_returned_where_they_apply(n, d):
     result = tammes.solve(n, d)
-    form = constructions.closed_form(n, d)
+    form = closed_forms.closed_form(n, d)
     assert result.status is Status.CLOSED_FORM
     assert result.method == ("closed form",)
     assert result.settings["reference"] == form.reference
@@ -85,7 +85,7 @@ def test_without_polish_the_losss_own_optimum_is_reported():
 
 
 def test_a_warm_start_is_used_kept_and_named():
-    start = constructions.orthoplex(3)
+    start = closed_forms.orthoplex(3)
     kept = start.copy()
     result = tammes.solve(6, 3, init=start, steps=10)
     assert (start == kept).all()

@@ -17,7 +17,7 @@ FLOORS = {
     "solvers.run": 1,
     "losses": 2,
     "stress": 2,
-    "constructions": 2,
+    "closed_forms": 2,
     "bounds": 2,
     "symmetry": 2,
     "solvers.kernels": 2,

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tammes import files
-from tammes.constructions import orthoplex
+from tammes.closed_forms import orthoplex
 from tammes.errors import FileAccessError
 from tammes.spherical_code import SphericalCode
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tammes import geometry
-from tammes.constructions import orthoplex
+from tammes.closed_forms import orthoplex
 from tammes.solvers import compiled, continuation
 from tammes.solvers.continuation import ladder
 from tammes.solvers.run import Budget, Status

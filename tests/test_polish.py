@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tammes import geometry
-from tammes.constructions import orthoplex, simplex
+from tammes.closed_forms import orthoplex, simplex
 from tammes.solvers.compiled import ladder, relax
 from tammes.solvers.polish import polish
 from tammes.solvers.run import Budget, Status

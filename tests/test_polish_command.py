@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tammes import files, geometry
-from tammes.constructions import regular_polygon, simplex
+from tammes.closed_forms import regular_polygon, simplex
 from tammes.solvers import polish as solver
 from tammes.solvers.run import Progress, Status
 from tammes.spherical_code import SphericalCode

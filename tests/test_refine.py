@@ -12,7 +12,7 @@ import oracles
 import pytest
 
 from tammes import geometry, refine
-from tammes.constructions import orthoplex, regular_polygon, simplex
+from tammes.closed_forms import orthoplex, regular_polygon, simplex
 from tammes.errors import InvalidParameterError, InvalidPointsError
 from tammes.refine import check_digits
 from tammes.solvers.compiled import descend

@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from tammes import report, tables
-from tammes.constructions import orthoplex, simplex
+from tammes.closed_forms import orthoplex, simplex
 from tammes.result import Result
 from tammes.solvers.run import Status
 from tammes.spherical_code import SphericalCode

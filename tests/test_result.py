@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tammes.constructions import orthoplex, simplex
+from tammes.closed_forms import orthoplex, simplex
 from tammes.result import Result, versions
 from tammes.solvers.run import Status
 from tammes.spherical_code import SphericalCode

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from tammes import files
-from tammes.constructions import check_size
+from tammes.closed_forms import check_size
 from tammes.errors import (
     FileAccessError,
     FileFormatError,

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from tammes import bounds, tables
-from tammes.constructions import check_size
+from tammes.closed_forms import check_size
 from tammes.errors import InvalidParameterError, NotTabulatedError
 from tammes.hunting import saved
 from tammes.hunting.archive import Archive

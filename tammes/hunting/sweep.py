@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tammes import files
-from tammes.constructions import check_size
+from tammes.closed_forms import check_size
 from tammes.errors import FileAccessError
 from tammes.hunting.crew import Crew, cores
 from tammes.hunting.session import search

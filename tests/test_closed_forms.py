@@ -6,7 +6,7 @@ import numpy as np
 import oracles
 import pytest
 
-from tammes.constructions import check_size, closed_form, orthoplex, regular_polygon, simplex
+from tammes.closed_forms import check_size, closed_form, orthoplex, regular_polygon, simplex
 from tammes.errors import InvalidParameterError
 from tammes.spherical_code import SphericalCode
 
