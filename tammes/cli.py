@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from tammes.commands.archive import archive_app
+from tammes.commands.certify import certify as certify_command
 from tammes.commands.polish import polish as polish_command
 from tammes.commands.search import Antipodal, Symmetry, Workers
 from tammes.commands.search import search as search_command
@@ -53,6 +54,7 @@ app.add_typer(bench_app, name="bench")
 app.add_typer(archive_app, name="archive")
 app.command("search")(search_command)
 app.command("polish")(polish_command)
+app.command("certify")(certify_command)
 
 
 def main() -> None:
@@ -239,9 +241,18 @@ def verify(
     d: SomeDimension = None,
     as_json: Json = False,
 ) -> None:
-    """Measure a file from its points alone, and hold the claim beside it to that."""
+    """Measure a file from its points alone and hold the claim beside it to that; or check a certificate."""
     from tammes import report, verification
 
+    if verification.is_certificate(file):
+        checked = verification.verify_certificate(file)
+        if as_json:
+            print_json(checked.to_dict())
+        else:
+            report.console().print(report.certificate_check_block(checked))
+        if not checked.holds:
+            fail(f"{file}: the certificate does not hold: {checked.refused}.", 1)
+        return
     check = verification.verify(file, tolerance=tolerance, normalize=normalize, d=d)
     if as_json:
         print_json(check.to_dict())

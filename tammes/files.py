@@ -46,6 +46,7 @@ __all__ = [
     "check_writable",
     "format_of",
     "load",
+    "read_bytes",
     "read_json",
     "save",
     "sidecar",
@@ -81,7 +82,7 @@ def load(path: str | Path, *, d: int | None = None, normalize: bool = False) -> 
     if d is not None:
         _, d = check_size(2, d)
     reader = format_of(path)
-    content = _read(path)
+    content = read_bytes(path)
     if path.suffix.lower() == ".txt" and d is None:
         d = _dimension_in_name(path)
     try:
@@ -191,7 +192,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
         FileAccessError: if the file cannot be read.
         FileFormatError: if it holds anything but one JSON object.
     """
-    content = _read(Path(path))
+    content = read_bytes(path)
     try:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -201,7 +202,14 @@ def read_json(path: str | Path) -> dict[str, Any]:
     return document
 
 
-def _read(path: Path) -> bytes:
+def read_bytes(path: str | Path) -> bytes:
+    """The content of a regular file that is not empty.
+
+    Raises:
+        FileAccessError: if it cannot be read.
+        FileFormatError: if it is empty.
+    """
+    path = Path(path)
     special = False
     try:
         special = path.is_fifo() or path.is_char_device()

@@ -6,6 +6,7 @@ Nothing is computed here that is not already measured or stored.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -15,9 +16,16 @@ from tammes.bounds import Bound
 from tammes.result import Result
 from tammes.solvers.run import Status
 from tammes.tables import KnownValue
-from tammes.verification import Verification
+from tammes.verification import CertificateCheck, Verification
 
-__all__ = ["comparison", "known_table", "result_block", "verification_block"]
+__all__ = [
+    "certificate_block",
+    "certificate_check_block",
+    "comparison",
+    "known_table",
+    "result_block",
+    "verification_block",
+]
 
 
 def comparison(known: KnownValue, degrees: float) -> str:
@@ -115,6 +123,57 @@ def verification_block(check: Verification) -> RenderableType:
     else:
         rows += [("claim", Text(f"{check.claimed_in}: {text}", style="bold red")) for text in check.disagreements]
     return _pairs(rows)
+
+
+def certificate_block(document: dict[str, Any], saved: Sequence[str]) -> RenderableType:
+    """What a certificate proves, a line each."""
+    rounded = f"coordinates times {document['scale']}, rounded"
+    kind = rounded if document["scale"].startswith("10^") else f"exact integer vectors, divided by {document['scale']}"
+    i, j = document["closest_pair"]
+    rows: list[tuple[str, str | Text]] = [
+        ("points", f"{document['n']} in d = {document['d']}: {kind}"),
+        ("max cosine", Text(f"at most {document['max_cosine']}", style="bold")),
+        ("minimal angle", Text(f"at least {document['min_angle_degrees']}°", style="bold")),
+        ("", "proved for every pair, by integer arithmetic"),
+        ("closest pair", f"{i}, {j}"),
+    ]
+    if "local_optimality" in document:
+        local = document["local_optimality"]
+        rows.append(("local optimality", local["sentence"]))
+        count = len(local["rattlers"])
+        if count and local["verdict"] not in {"improvable", "undecided"}:
+            rows.append(("", f"{count} rattler{'' if count == 1 else 's'}: {', '.join(map(str, local['rattlers']))}"))
+    elif "local_optimality_left_out" in document:
+        rows.append(("local optimality", f"left out: {document['local_optimality_left_out']}"))
+    if "extended" in document:
+        extended = document["extended"]
+        rows.append((f"{extended['digits']} digits", f"max cosine {_cut(extended['max_cosine'])}"))
+        rows.append(("", f"minimal angle {_cut(extended['min_angle_degrees'])}°"))
+        polynomial = document["minimal_polynomial"]
+        if polynomial is None:
+            rows.append(("minimal polynomial", "none found up to degree 16 in these digits"))
+        else:
+            evidence = f"{polynomial['digits_matched']} digits match, {polynomial['digits_spent']} are spent on it"
+            rows += [("minimal polynomial", f"{polynomial['text']} of the max cosine c"), ("", evidence)]
+    rows += [("digest", document["digest"]), ("saved", ", ".join(saved))]
+    return _pairs(rows)
+
+
+def certificate_check_block(check: CertificateCheck) -> RenderableType:
+    """What holds of a certificate, or why it is refused."""
+    rows: list[tuple[str, str | Text]] = []
+    if check.proved:
+        rows.append(("exact", Text(f"holds: {check.proved}", style="green")))
+    if check.local:
+        rows.append(("local optimality", f"holds: {check.local}"))
+    if check.refused:
+        rows.append(("refused", Text(check.refused, style="bold red")))
+    return _pairs(rows)
+
+
+def _cut(text: str) -> str:
+    """At most a hundred digits; the file has them all."""
+    return text if len(text) <= 110 else f"{text[:100]}..."
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -18,7 +18,16 @@ from tammes.geometry import Floats, Ints
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-__all__ = ["Rigidity", "balance", "curvature", "equilibrium_matrix", "largest_support", "rigidity"]
+__all__ = [
+    "Rigidity",
+    "balance",
+    "curvature",
+    "equilibrium_matrix",
+    "largest_stress",
+    "largest_support",
+    "rigidity",
+    "widening",
+]
 
 _BALANCED = 1e-7  # residual below which forces balance: contacts are only known to about 1e-9 rad
 _IMBALANCE = 1e-9  # of the largest multiplier: what is left of a stress that was balanced to rounding
@@ -58,25 +67,25 @@ def equilibrium_matrix(points: Floats, contacts: Ints) -> csr_array[np.float64]:
     return csr_array((local.ravel(), (rows.ravel(), columns.ravel())), shape=shape)
 
 
-def largest_support(points: Floats, contacts: Ints) -> NDArray[np.bool_]:
-    """Which contacts carry stress in the balanced stress of largest support.
+def largest_stress(points: Floats, contacts: Ints) -> Floats:
+    """A balanced stress of largest support: positive wherever any balanced stress is.
 
-    Balanced stresses form a cone, so one of them is positive wherever any is. With lambda = s + r,
-    0 <= s <= 1, r >= 0, the linear program "maximise sum s subject to balance" finds it.
+    Balanced stresses form a cone, so there is one. With lambda = s + r, 0 <= s <= 1, r >= 0, the linear
+    program "maximise sum s subject to balance" finds it.
 
     Args:
         points: unit rows, shape `(n, d)`.
         contacts: pairs of indices, shape `(m, 2)`.
 
     Returns:
-        `(m,)` booleans; all False where no stress balances.
+        Multipliers, shape `(m,)`, balanced to the 1e-7 of the program; all zero where no stress balances.
     """
     m = len(contacts)
     if m == 0:
-        return np.zeros(0, dtype=np.bool_)
+        return np.zeros(0)
     forces = equilibrium_matrix(points, contacts)
     if np.abs(np.asarray(forces.sum(axis=1))).max() < _BALANCED:  # symmetric codes: no program to solve
-        return np.ones(m, dtype=np.bool_)
+        return np.ones(m)
     from scipy.optimize import linprog
     from scipy.sparse import hstack
 
@@ -88,8 +97,44 @@ def largest_support(points: Floats, contacts: Ints) -> NDArray[np.bool_]:
         method="highs",
     )
     if solution.x is None:
-        return np.zeros(m, dtype=np.bool_)
-    return np.asarray(solution.x[:m] > 0.5)
+        return np.zeros(m)
+    return np.asarray(np.where(solution.x[:m] > 0.5, solution.x[:m] + solution.x[m:], 0.0))
+
+
+def largest_support(points: Floats, contacts: Ints) -> NDArray[np.bool_]:
+    """Which contacts carry stress in `largest_stress`, shape `(m,)`; all False where no stress balances."""
+    return np.asarray(largest_stress(points, contacts) > 0.0)
+
+
+def widening(points: Floats, contacts: Ints) -> tuple[Floats, float]:
+    """The displacement that widens the slowest contact fastest, by a linear program: Farkas' other alternative.
+
+    Args:
+        points: unit rows, shape `(n, d)`.
+        contacts: pairs of indices, shape `(m, 2)`.
+
+    Returns:
+        The displacement, tangent, shape `(n, d)`, its longest row 1; and the rate, in radians per unit, at which
+        every contact widens at least. The rate is positive, beyond rounding, just where no stress balances.
+    """
+    from scipy.optimize import linprog
+    from scipy.sparse import csr_array, hstack
+
+    n, d = points.shape
+    size = n * (d - 1)
+    rates = -equilibrium_matrix(points, contacts).T
+    solution = linprog(
+        np.r_[np.zeros(size), -1.0],
+        A_ub=hstack([-rates, csr_array(np.ones((len(contacts), 1)))], format="csr"),
+        b_ub=np.zeros(len(contacts)),
+        bounds=[(-1.0, 1.0)] * size + [(None, None)],
+        method="highs",
+    )
+    u = np.zeros(size) if solution.x is None else np.asarray(solution.x[:-1])
+    local = u.reshape(n, d - 1)
+    longest = float(np.linalg.norm(local, axis=1).max()) or 1.0
+    direction = np.einsum("ndk,nk->nd", geometry.tangent_bases(points), local) / longest
+    return direction, float(np.asarray(rates @ u).min()) / longest
 
 
 def balance(

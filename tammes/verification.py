@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tammes import files, refine
-from tammes.errors import FileFormatError, InvalidParameterError
+import numpy as np
+
+from tammes import certificates, checker, files, refine
+from tammes.errors import FileFormatError, InvalidParameterError, TammesError
+from tammes.optimality import StressError, Verdict, check_stress, improvement, rank_of
 from tammes.result import SCHEMA
 from tammes.spherical_code import CONTACT_TOLERANCE, SphericalCode
 
-__all__ = ["TOLERANCE", "Verification", "verify"]
+__all__ = ["TOLERANCE", "CertificateCheck", "Verification", "is_certificate", "verify", "verify_certificate"]
 
 TOLERANCE = 1e-12
 """Claimed and measured angles agree within this, radians."""
@@ -82,6 +85,78 @@ def verify(
     if not (_CLAIMS - {"n", "d"} if "points" in claim else _CLAIMS) & claim.keys():
         return Verification(code, None)  # a file of points that claims nothing
     return Verification(code, record, tuple(_disagreements(claim, code, tolerance, normalize)))
+
+
+@dataclass(frozen=True)
+class CertificateCheck:
+    """What a certificate was found to prove, or why it is refused."""
+
+    proved: str
+    """What holds by integer arithmetic, in one line; empty where the certificate is refused."""
+    local: str
+    """What was found of its claim of local optimality, in float64; empty where it makes none."""
+    refused: str = ""
+    """Why it does not hold; empty where it does."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether everything holds."""
+        return not self.refused
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        return {"holds": self.holds, "proved": self.proved, "local_optimality": self.local, "refused": self.refused}
+
+
+def is_certificate(path: str | Path) -> bool:
+    """Whether a file is a certificate, by its name."""
+    return Path(path).name.endswith(".cert.json")
+
+
+def verify_certificate(path: str | Path) -> CertificateCheck:
+    """Check a certificate: the angle by integer arithmetic alone, the claim of local optimality in float64.
+
+    Raises:
+        FileAccessError: if the file cannot be read.
+    """
+    content = files.read_bytes(path)
+    try:
+        document = checker.read(content)
+        proved = certificates.check(document)
+    except checker.RefusedError as error:
+        return CertificateCheck("", "", str(error))
+    if "local_optimality" not in document:
+        return CertificateCheck(proved, "")
+    try:
+        return CertificateCheck(proved, _check_local(document))
+    except (TammesError, KeyError, TypeError, ValueError, OverflowError) as error:
+        reason = str(error) if isinstance(error, TammesError) else "it is not as this version writes it"
+        return CertificateCheck(proved, "", f"local optimality: {reason}")
+
+
+def _check_local(document: dict[str, Any]) -> str:
+    """The claim of local optimality, held to the vectors of the certificate."""
+    claim = document["local_optimality"]
+    vectors = document["points"]
+    largest = max(abs(value) for row in vectors for value in row)
+    code = SphericalCode([[value / largest for value in row] for row in vectors], normalize=True)
+    verdict = {verdict.code: verdict for verdict in Verdict}[claim["verdict"]]
+    tolerance = float(claim["tolerance"])
+    contacts = np.array(claim["contacts"], dtype=np.intp).reshape(-1, 2)
+    if verdict in (Verdict.IMPROVABLE, Verdict.UNDECIDED):
+        gain = improvement(code, np.array([[float(value) for value in row] for row in claim["direction"]]))
+        if verdict is Verdict.IMPROVABLE and not gain > 0.0:
+            raise StressError("direction", "one that widens the minimal angle", f"{gain:.3g} rad")
+        return f"{verdict.code}; a step along the direction gains {gain:.2g} rad" if gain > 0.0 else verdict.code
+    multipliers = np.array([value / 1e18 for value in claim["multipliers_times_10_18"]])
+    residual = check_stress(code, contacts, multipliers, tolerance)
+    rank, freedom, free = rank_of(code, contacts, multipliers)
+    stated = (claim["rank"], claim["degrees_of_freedom"])
+    if (rank, freedom) != stated:
+        raise StressError("rank", f"{rank} of {freedom} degrees of freedom, as measured", f"{stated[0]} of {stated[1]}")
+    if verdict is not free:
+        raise StressError("verdict", f"{free.code}, as measured", verdict.code)
+    return f"{verdict.code}; the stress balances to {residual:.1e}, rank {rank} of {freedom}"
 
 
 def _named_file(record: Path, document: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ __all__ = ["tensor_search"]
 _FIRST = (4.0, 1.0, 16.0, 64.0)  # exponents that batches begin with, in turn
 _LAST = 1_024.0
 _POLISHED = 3  # of a batch
+_SMALLEST = 32  # starts of the first batches: a short run is to have tried every exponent
 _ELEMENTS = {"cpu": 1 << 18, "cuda": 1 << 26}  # coordinates differences at once, about
 
 
@@ -49,10 +50,11 @@ def tensor_search(
     from tammes.solvers.sgd import resolve_device
 
     where = resolve_device(device)
-    size = max(1, min(4_096, _ELEMENTS[where.type] // (n * n * d)))
+    largest = max(1, min(4_096, _ELEMENTS[where.type] // (n * n * d)))
     best: Polished | None = None
     tried, batches, status = 0, 0, Status.STARTS
     while best is None or starts is None or tried < starts:
+        size = min(largest, _SMALLEST << (batches // len(_FIRST)))
         count = size if starts is None else min(size, starts - tried)
         rows = [np.random.default_rng([seed, k]).standard_normal((n, d)) for k in range(tried, tried + count)]
         points = np.stack(rows)
