@@ -34,6 +34,7 @@ __all__ = [
     "checker_source",
     "lattice_vectors",
     "rounded_vectors",
+    "summary",
     "to_json",
 ]
 
@@ -127,6 +128,22 @@ def certificate(vectors: list[list[int]], scale: str, extra: dict[str, Any] | No
         "points": vectors,
     }
     return document | {"digest": checker.digest_of(document)}
+
+
+def summary(points: Floats) -> dict[str, str] | None:
+    """What a certificate of these points would prove, without its coordinates: bound, angle and scale.
+
+    Args:
+        points: unit rows, shape `(n, d)`.
+
+    Returns:
+        `max_cosine`, `min_angle_degrees` and `scale` as text; None where points coincide at that scale.
+    """
+    try:
+        document = certificate(rounded_vectors(points), "10^15")
+    except InvalidPointsError:
+        return None
+    return {key: document[key] for key in ("max_cosine", "min_angle_degrees", "scale")}
 
 
 def check(document: dict[str, Any]) -> str:

@@ -6,18 +6,20 @@ Exit status: 0 done; 1 a clear reason in one line; 2 wrong usage; 130 interrupte
 from __future__ import annotations
 
 import io
-import math
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from tammes.commands.archive import archive_app
 from tammes.commands.certify import certify as certify_command
+from tammes.commands.compare import compare as compare_command
+from tammes.commands.construct import construct as construct_command
 from tammes.commands.polish import polish as polish_command
 from tammes.commands.search import Antipodal, Symmetry, Workers
 from tammes.commands.search import search as search_command
+from tammes.commands.table import table as table_command
 from tammes.errors import (
     InvalidParameterError,
     TammesError,
@@ -55,6 +57,9 @@ app.add_typer(archive_app, name="archive")
 app.command("search")(search_command)
 app.command("polish")(polish_command)
 app.command("certify")(certify_command)
+app.command("table")(table_command)
+app.command("construct")(construct_command)
+app.command("compare")(compare_command)
 
 
 def main() -> None:
@@ -171,65 +176,6 @@ def solve(
         raise typer.Exit(130)
 
 
-# --- what is known ----------------------------------------------------------------------------
-
-
-@app.command()
-def table(
-    d: Dimension,
-    n: Annotated[
-        int | None, typer.Option("--n", parser=integer("n", 2), metavar="N", help="Number of points; all without it.")
-    ] = None,
-    as_json: Json = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
-) -> None:
-    """Look up published angles, proved optima and exact codes, with their sources."""
-    from tammes import bounds, report, tables
-    from tammes.errors import NotTabulatedError
-
-    if as_json and as_csv:
-        raise InvalidParameterError("--csv", "given without --json", "both")
-    if n is None:
-        values = [tables.best_known(*size) for size in tables.sizes(d)]
-        if not values:
-            tables.known_values(2 * d + 1, d)  # raises, and says what is covered
-    else:
-        try:
-            values = tables.known_values(n, d)
-        except NotTabulatedError as error:
-            bound = bounds.upper_bound(n, d)
-            raise NotTabulatedError(
-                f"{error} No code has an angle above {_rounded_up(bound.degrees)}° ({bound.name})."
-            ) from None
-    if as_json:
-        records = [_known_record(value) for value in values]
-        print_json(records if n is None else {"n": n, "d": d, "values": records, "best": records[0]})
-    elif as_csv:
-        _print_csv([_known_record(value) for value in values])
-    else:
-        shown = None if n is None else bounds.upper_bound(n, d)
-        report.console().print(report.known_table(values, shown))
-
-
-def _rounded_up(degrees: float) -> str:
-    """Six decimals, never below the number."""
-    return f"{math.ceil(degrees * 1e6) / 1e6:.6f}"
-
-
-def _known_record(value: Any) -> dict[str, Any]:
-    import dataclasses
-
-    return dataclasses.asdict(value) | {"decimals": value.decimals}
-
-
-def _print_csv(records: list[dict[str, Any]]) -> None:
-    import csv
-
-    writer = csv.DictWriter(sys.stdout, list(records[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-
-
 # --- files ------------------------------------------------------------------------------------
 
 
@@ -297,7 +243,8 @@ def plot(
     as_json: Json = False,
 ) -> None:
     """Draw a code (d = 3: the sphere; any d: histograms of its angles), or the course of its run."""
-    from tammes import bounds, files, plots, tables
+    from tammes import files, plots, tables
+    from tammes.bounds import best as bounds
 
     target = file.with_suffix(".png") if output is None else output
     if target.suffix.lower() not in plots.SUFFIXES:

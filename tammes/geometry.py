@@ -36,6 +36,8 @@ UNIT_TOLERANCE = 1e-9
 
 _BLOCK = 1 << 22  # cosines held at once: 32 MiB
 _PAIRS = 1 << 18  # candidate pairs whose angles are taken at once
+_STEEP = 0.95  # cosines beyond are no measure of their angles to the last digits
+_TIES = 32  # nearest points of one point, more than which are not measured one by one
 _TREE_MIN_POINTS = 2000  # below, one blocked product is faster than building a k-d tree
 _TREE_MAX_DIMENSION = 8  # above, a k-d tree visits nearly every leaf
 
@@ -179,8 +181,14 @@ def nearest_neighbours(points: Floats) -> tuple[Floats, Ints]:
     n = len(points)
     angles, indices = np.full(n, np.inf), np.zeros(n, dtype=np.intp)
     for start, _, cosines in _gram_blocks(points):
-        floor = cosines.max(axis=1) - _cosine_slack(points)
-        rows, columns = np.nonzero(cosines >= floor[:, None])
+        nearest = cosines.argmax(axis=1)
+        largest = cosines[np.arange(len(cosines)), nearest]
+        near = cosines >= (largest - _cosine_slack(points))[:, None]
+        # Where the sine is not small, ties differ by rounding alone: of very many, one is as good as all.
+        crowded = np.flatnonzero((np.abs(largest) < _STEEP) & (np.count_nonzero(near, axis=1) > _TIES))
+        near[crowded] = False
+        near[crowded, nearest[crowded]] = True
+        rows, columns = np.nonzero(near)
         for chunk in range(0, len(rows), _PAIRS):
             i, j = rows[chunk : chunk + _PAIRS] + start, columns[chunk : chunk + _PAIRS]
             theta = angle(points[i], points[j])

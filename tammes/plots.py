@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from tammes.bounds import Bound
+    from tammes.bounds.bound import Bound
     from tammes.tables import KnownValue
 
 __all__ = ["COLORS", "SUFFIXES", "figure_bytes", "plot_code", "plot_gradients", "plot_history", "plot_table1"]

@@ -6,22 +6,26 @@ Nothing is computed here that is not already measured or stored.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tammes.bounds import Bound
+from tammes.bounds.bound import Bound
 from tammes.result import Result
 from tammes.solvers.run import Status
 from tammes.tables import KnownValue
 from tammes.verification import CertificateCheck, Verification
 
+if TYPE_CHECKING:
+    from tammes.lookup import Known
+
 __all__ = [
     "certificate_block",
     "certificate_check_block",
     "comparison",
+    "known_block",
     "known_table",
     "result_block",
     "verification_block",
@@ -64,6 +68,9 @@ def result_block(result: Result, saved: Sequence[str] = ()) -> RenderableType:
     if "closed_form" in result.settings:
         rows.append(("closed form", f"{result.settings['closed_form']}; {result.settings['reference']}"))
     rows.append(("upper bound", _bound(bound, result.gap_degrees)))
+    if result.certificate is not None:
+        least = result.certificate["min_angle_degrees"]
+        rows.append(("certificate", f"every angle is at least {least}°, by exact integer arithmetic"))
     free = len(result.rattlers)
     rows.append(("contacts", f"{result.contacts}, {free} rattler{'' if free == 1 else 's'}"))
     rows.append(("status", result.status.sentence))
@@ -83,8 +90,8 @@ def _bound(bound: Bound, gap: float) -> str:
     return f"{bound.degrees:.6f}°   ({bound.name}), gap {gap:.6f}°"
 
 
-def known_table(values: Sequence[KnownValue], bound: Bound | None = None) -> RenderableType:
-    """Published values as a table; with the bound where one size is asked for."""
+def known_table(values: Sequence[KnownValue]) -> RenderableType:
+    """Published values as a table."""
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for name, justify in (("d", "right"), ("n", "right"), ("angle (degrees)", "right")):
         table.add_column(name, justify="right" if justify == "right" else "left", no_wrap=True)
@@ -100,9 +107,26 @@ def known_table(values: Sequence[KnownValue], bound: Bound | None = None) -> Ren
             source,
             value.proved_by or "",
         )
-    if bound is None:
-        return table
-    return Group(table, Text(f"upper bound {bound.degrees:.6f}° ({bound.name}: {bound.reference})", style="dim"))
+    return table
+
+
+def known_block(known: Known) -> RenderableType:
+    """What is known of one size: every value with its source, then what follows, a line each."""
+    best, bound = known.best, known.bound
+    rows: list[tuple[str, str | Text]] = []
+    if best is None:
+        rows.append(("best known", "no stored value for this size"))
+    else:
+        cosine = "" if best.exact_max_cosine is None else f"   max cosine {best.exact_max_cosine}"
+        rows.append(("best known", Text(f"{best.degrees}°", style="bold").append(cosine, "not bold")))
+    if known.constructions:
+        names = ", ".join(f"{code.title} (`{code.command}`)" for code in known.constructions)
+        rows.append(("attained by", names))
+    limit = f"{bound.degrees:.6f}°   ({bound.name}: {bound.reference})"
+    rows.append(("upper bound", f"{limit}, met: no code is better" if known.met else limit))
+    if known.archived is not None:
+        rows.append(("in the archive", f"{known.archived.code.min_angle_degrees:.12f}°   {known.archived.path}"))
+    return Group(known_table(known.values), _pairs(rows)) if known.values else _pairs(rows)
 
 
 def verification_block(check: Verification) -> RenderableType:

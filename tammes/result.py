@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from tammes import bounds, tables
-from tammes.bounds import Bound
+from tammes import certificates, tables
+from tammes.bounds import best as bounds
+from tammes.bounds.bound import Bound
 from tammes.solvers.run import Status
 from tammes.spherical_code import CONTACT_TOLERANCE, SphericalCode
 from tammes.tables import KnownValue
@@ -20,6 +21,8 @@ __all__ = ["SCHEMA", "Result", "versions"]
 
 SCHEMA = "tammes.result/1"
 """Name and version of the JSON record; docs/result.schema.json describes it."""
+
+_CERTIFIED = 5_000  # points: beyond, all pairs take longer than a result may wait; `tammes certify` does them
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Result:
     @cached_property
     def bound(self) -> Bound:
         """The smallest proven upper bound at hand."""
-        bound = bounds.lines if self.antipodal else bounds.upper_bound
+        bound = bounds.lines if self.antipodal else tables.upper_bound
         return bound(self.code.n, self.code.d)
 
     @property
@@ -78,6 +81,11 @@ class Result:
     def rattlers(self) -> list[int]:
         """Indices of the rattlers."""
         return [int(k) for k in self.code.rattlers()]
+
+    @cached_property
+    def certificate(self) -> dict[str, str] | None:
+        """What exact integer arithmetic proves of the points, rounded to 15 decimals; None above 5,000 points."""
+        return certificates.summary(self.code.points) if self.code.n <= _CERTIFIED else None
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON-ready values: what is claimed, and how it was made."""
@@ -106,6 +114,7 @@ class Result:
                 "gap_degrees": self.gap_degrees,
                 "reference": self.bound.reference,
             },
+            "certificate": self.certificate,
             "settings": self.settings,
             "phases": list(self.phases),
             "seconds": round(self.seconds, 3),

@@ -13,10 +13,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tammes.bounds import best as bounds
+from tammes.bounds.bound import Bound
 from tammes.closed_forms import check_size, closed_form
 from tammes.errors import FileAccessError, NotTabulatedError
 
-__all__ = ["KnownValue", "best_known", "best_known_or_none", "folder", "known_values", "published_table1", "sizes"]
+__all__ = [
+    "KnownValue",
+    "best_known",
+    "best_known_or_none",
+    "folder",
+    "known_values",
+    "published_table1",
+    "sizes",
+    "upper_bound",
+]
+
+_NEARBY = 60  # sizes below n among which a proved optimum is looked for: farther ones bound nothing
 
 
 @dataclass(frozen=True)
@@ -85,6 +98,9 @@ def known_values(n: int, d: int) -> list[KnownValue]:
                 form.reference,
             )
         )
+    larger = _from_more_points(n, d)
+    if larger is not None and not any(_rank(larger) <= _rank(value) for value in values):
+        values.append(larger)
     if not values:
         raise NotTabulatedError(f"No stored value for n = {n}, d = {d}. Stored for d = {d}: {_coverage(d)}.")
     return sorted(values, key=_rank, reverse=True)
@@ -122,6 +138,40 @@ def published_table1() -> list[dict[str, str]]:
     return list(_rows("table1_published.csv"))
 
 
+def upper_bound(n: int, d: int) -> Bound:
+    """The smallest upper bound at hand: a formula's, or a proved optimum of no more than n points.
+
+    An optimum of fewer points bounds every code with more: a point can be left out.
+
+    Example:
+        >>> upper_bound(25, 3).name, round(upper_bound(25, 3).degrees, 6)
+        ('optimum of 24 points', 43.690767)
+    """
+    n, d = check_size(n, d)
+    found = bounds.upper_bound(n, d)
+    for size in range(n, max(2 * d, n - _NEARBY), -1):
+        proved = next((value for value in _values().get((size, d), ()) if value.optimal), None)
+        if proved is not None:
+            ceiling = math.radians(proved.angle_degrees + 0.5 * 10.0**-proved.decimals)
+            if ceiling < found.angle - 1e-12:  # where a formula says the same, it is the proof that anyone can check
+                name = "proved optimum" if size == n else f"optimum of {size} points"
+                found = Bound(name, ceiling, str(proved.proved_by))
+            break
+    return found
+
+
+def _from_more_points(n: int, d: int) -> KnownValue | None:
+    """The largest stored angle of up to a tenth more points: of such a code, any points may be left out."""
+    sizes = range(n + 1, n + 2 + n // 10)
+    larger = [value for size in sizes for value in _values().get((size, d), ()) if value.decimals > 1]
+    if not larger:
+        return None
+    best = max(larger, key=_guaranteed)
+    less = best.n - n
+    source = f"{best.source}{f': {best.name}' if best.name else ''}, less {less} point{'s' if less > 1 else ''}"
+    return KnownValue(n, d, best.degrees, source, best.exact_max_cosine)
+
+
 def _coverage(d: int) -> str:
     """The stored n of one dimension, as ranges; closed forms cover n <= 2d everywhere."""
     stored = [n for n, _ in sizes(d) if n > 2 * d]
@@ -155,7 +205,12 @@ def _rows(name: str) -> Iterator[dict[str, str]]:
 
 def _rank(value: KnownValue) -> tuple[bool, float, int]:
     """Proved first; then the largest angle that the printed digits guarantee; then the most digits."""
-    return value.optimal, value.angle_degrees - 0.5 * 10.0**-value.decimals, value.decimals
+    return value.optimal, _guaranteed(value), value.decimals
+
+
+def _guaranteed(value: KnownValue) -> float:
+    """The angle that the printed digits guarantee, degrees."""
+    return value.angle_degrees - 0.5 * 10.0**-value.decimals
 
 
 @functools.cache
@@ -181,6 +236,8 @@ def _values() -> dict[tuple[int, int], tuple[KnownValue, ...]]:
             name=row["name"],
             proved_by=row["reference"] if row["proved_optimal"] == "yes" else None,
         )
+    for row in _rows("tammes_records.csv"):
+        add(row, row["angle_degrees"], "tammes, November 2026")
     for row in _rows("table1_published.csv"):
         add(row, row["optimal"], "Wang et al. 2020, Table 1")
     return {size: tuple(values) for size, values in found.items()}

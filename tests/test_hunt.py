@@ -123,7 +123,7 @@ def test_none_tries_no_group():
 
 
 def test_the_report_is_json_and_names_every_arm(alone):
-    hunt = Hunt(Problem(9, 3))
+    hunt = Hunt(Problem(15, 3))
     hunt.run(Limits(starts=60), crew=alone)
     report = json.loads(json.dumps(hunt.report()))
     assert set(COLD) <= set(report["arms"])

@@ -74,10 +74,18 @@ def test_lines_come_in_pairs():
         search(6, 3, antipodal=True, workers=1, target="best-known")
 
 
+def test_a_proved_optimum_is_a_bound_and_stops_it():
+    """Eleven points: no formula's bound is met, but Danzer proved that no code is better."""
+    result = search(11, 3, workers=1, time_limit=30.0)
+    assert result.status is Status.BOUND
+    assert result.bound.name == "proved optimum"
+    assert result.gap_degrees == pytest.approx(0.0, abs=1e-11)
+
+
 def test_a_known_value_stops_it_only_when_asked_to():
-    asked = search(11, 3, workers=1, time_limit=30.0, target="best-known")
+    asked = search(15, 3, workers=1, time_limit=30.0, target="best-known")
     assert asked.status is Status.TARGET
-    free = search(11, 3, workers=1, starts=60)
+    free = search(15, 3, workers=1, starts=60)
     assert free.status is Status.STARTS
     assert free.code.min_angle == pytest.approx(asked.code.min_angle, abs=1e-12)
     with pytest.raises(NotTabulatedError):
@@ -86,15 +94,15 @@ def test_a_known_value_stops_it_only_when_asked_to():
 
 def test_the_archive_keeps_the_best_and_the_search_goes_on(tmp_path):
     archive = Archive(tmp_path)
-    first = search(13, 3, workers=1, starts=40, archive=archive)
-    entry = archive.get(13, 3)
+    first = search(16, 3, workers=1, starts=40, archive=archive)
+    entry = archive.get(16, 3)
     assert entry.code.min_angle == first.code.min_angle
-    assert archive.get(12, 3) is not None  # the offered deletion
-    second = search(13, 3, workers=1, starts=80, archive=archive)
+    assert archive.get(15, 3) is not None  # the offered deletion
+    second = search(16, 3, workers=1, starts=80, archive=archive)
     assert second.settings["resumed"]
     assert second.phases[0]["starts"] == 80
     assert second.code.min_angle >= first.code.min_angle
-    fresh = search(13, 3, workers=1, starts=40, archive=archive, resume=False)
+    fresh = search(16, 3, workers=1, starts=40, archive=archive, resume=False)
     assert not fresh.settings["resumed"]
     assert fresh.code.digest == first.code.digest  # nothing stored was used
 

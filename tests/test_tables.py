@@ -13,6 +13,7 @@ import pytest
 from tammes import tables
 from tammes.errors import FileAccessError, InvalidParameterError, NotTabulatedError
 from tammes.files import load
+from tammes.spherical_code import SphericalCode
 from tammes.tables import KnownValue, best_known, best_known_or_none, known_values
 
 FOLDER = Path(__file__).resolve().parent.parent / "sloane_tables"
@@ -215,8 +216,8 @@ def test_digits_of_a_value_without_a_point():
     ("n", "d", "covered"),
     [
         (131, 3, "2 to 130"),
-        (9, 4, "2 to 8, 10, 24, 30, 120, 130, 600"),
-        (11, 5, "2 to 10, 16, 30, 40, 130"),
+        (150, 4, "2 to 130, 600"),
+        (131, 5, "2 to 130"),
         (20, 9, "2 to 18"),
         (100, 8, "2 to 16, 240"),
         (7000, 100, "2 to 200"),
@@ -245,7 +246,8 @@ def test_sizes_are_ordered_by_dimension_then_number():
     everything = tables.sizes()
     assert everything == sorted(set(everything), key=lambda size: (size[1], size[0]))
     assert tables.sizes(3) == [(n, 3) for n in range(4, 131)]
-    assert tables.sizes(4) == [(n, 4) for n in (5, 6, 7, 8, 10, 24, 30, 120, 130, 600)]
+    assert tables.sizes(4) == [(n, 4) for n in (*range(5, 131), 600)]
+    assert tables.sizes(8) == [(n, 8) for n in (*range(9, 17), 240)]
     assert tables.sizes(99) == []
 
 
@@ -306,3 +308,68 @@ def test_our_own_codes_are_measured_anew_and_beat_sloane(row):
     assert printed.degrees == row["sloane"]
     assert printed.verdict(code.min_angle_degrees) == "beats"
     assert math.degrees(oracles.min_angle(code.points)) == pytest.approx(float(row["degrees"]), abs=1e-9)
+
+
+@pytest.mark.parametrize("d", [3, 4, 5])
+def test_our_own_values_are_measured_anew(d):
+    stored = {int(row["n"]): row["angle_degrees"] for row in rows("tammes_records.csv") if int(row["d"]) == d}
+    points = np.load(FOLDER.parent / "benchmarks" / "records" / f"d{d}.npz")
+    assert len(stored) >= (3 if d == 3 else 120)
+    for n, degrees in stored.items():
+        rows_of_code = points[f"n{n:05d}"]
+        assert rows_of_code.shape == (n, d)
+        measured = SphericalCode(rows_of_code).min_angle_degrees
+        assert 0.0 <= measured - float(degrees) <= 1.0001e-11
+        if n % 10 == 0:  # the oracle is slow
+            assert math.degrees(oracles.min_angle(rows_of_code)) == pytest.approx(measured, abs=1e-9)
+
+
+# --- consequences ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n", "d", "degrees", "source"),
+    [
+        (119, 4, "36.000000000000", "exact codes: 600-cell, less 1 point"),
+        (23, 4, "60.000000000000", "exact codes: 24-cell (D4 roots), less 1 point"),
+        (230, 8, "60.000000000000", "exact codes: E8 roots, less 10 points"),
+        (195_000, 24, "60.000000000000", "exact codes: Leech minimal vectors, less 1560 points"),
+    ],
+)
+def test_fewer_points_are_at_least_as_good(n, d, degrees, source):
+    value = best_known(n, d)
+    assert (value.degrees, value.source, value.optimal) == (degrees, source, False)
+
+
+def test_a_value_of_its_own_is_kept_where_more_points_are_no_better():
+    assert "less" not in best_known(25, 3).source
+    assert best_known(11, 3).optimal
+
+
+def test_coarse_values_have_no_consequences():
+    """19.8 at 600 points says nothing about 590 that one decimal could hold."""
+    assert best_known_or_none(590, 4) is None
+
+
+@pytest.mark.parametrize(
+    ("n", "d", "name", "degrees"),
+    [
+        (13, 3, "proved optimum", 57.136703077578),
+        (25, 3, "optimum of 24 points", 43.690767107676),
+        (25, 4, "optimum of 24 points", 60.0),
+        (120, 4, "boroczky", 36.0),
+        (240, 8, "levenshtein", 60.0),
+        (30, 3, "fejes-toth", 39.966368),
+    ],
+)
+def test_proved_optima_are_bounds(n, d, name, degrees):
+    bound = tables.upper_bound(n, d)
+    assert bound.name == name
+    assert bound.degrees == pytest.approx(degrees, abs=1e-6 if n == 30 else 1e-11)
+    assert bound.degrees >= degrees - 5e-7 if n == 30 else bound.degrees >= degrees - 1e-13
+
+
+def test_no_stored_value_is_above_the_bound():
+    for n, d in tables.sizes():
+        for value in known_values(n, d):
+            assert value.angle_degrees - 0.5 * 10.0**-value.decimals <= tables.upper_bound(n, d).degrees + 1e-12

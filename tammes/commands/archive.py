@@ -174,11 +174,11 @@ def warnings_told() -> Iterator[None]:
 
 def _row(entry: Entry) -> dict[str, Any]:
     """One line of the list; published values are of the unrestricted problem, bounds hold for both."""
-    from tammes import bounds, tables
+    from tammes import tables
 
     code = entry.code
     known = None if entry.antipodal else tables.best_known_or_none(code.n, code.d)
-    bound = bounds.upper_bound(code.n, code.d)
+    bound = tables.upper_bound(code.n, code.d)
     return {
         "n": code.n,
         "d": code.d,
@@ -228,9 +228,9 @@ def _block(entry: Entry) -> Any:
     """One code for people: names and what they say."""
     from rich.table import Table
 
-    from tammes import bounds, report, tables
+    from tammes import report, tables
 
-    code, bound = entry.code, bounds.upper_bound(entry.code.n, entry.code.d)
+    code, bound = entry.code, tables.upper_bound(entry.code.n, entry.code.d)
     known = None if entry.antipodal else tables.best_known_or_none(code.n, code.d)
     free = len(code.rattlers())
     rows = {

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from tammes import bounds
+from tammes import tables
+from tammes.bounds import best as bounds
 from tammes.geometry import Floats
 from tammes.hunting.crew import Crew, Pending
 from tammes.hunting.pool import SAME_ANGLE, Member, Pool
@@ -131,7 +132,7 @@ class Hunt:
 
     def __post_init__(self) -> None:
         n, d = self.problem.n, self.problem.d
-        self.bound = bounds.lines(n, d) if self.problem.antipodal else bounds.upper_bound(n, d)
+        self.bound = bounds.lines(n, d) if self.problem.antipodal else tables.upper_bound(n, d)
         self._prescribed = self.problem.prescribed
         self._cascading, self._expensive = n * (d - 1) > _CASCADE, n * (d - 1) > _EXPENSIVE
         arms = [] if self._prescribed is not None else [Arm(name, base) for name, base in COLD.items()]

@@ -7,7 +7,8 @@ import math
 import time
 from typing import Any
 
-from tammes import bounds, tables
+from tammes import tables
+from tammes.bounds import best as bounds
 from tammes.closed_forms import check_size
 from tammes.errors import InvalidParameterError, NotTabulatedError
 from tammes.hunting import saved
@@ -148,10 +149,10 @@ def check_target(target: float | str, n: int, d: int, *, antipodal: bool = False
         return math.radians(known.angle_degrees - 0.5 * 10.0**-known.decimals)
     if not isinstance(target, (int, float)) or not 0.0 < target <= 180.0:
         raise InvalidParameterError("target", 'an angle in degrees, above 0 and at most 180, or "best-known"', target)
-    bound = bounds.lines(n, d) if antipodal else bounds.upper_bound(n, d)
+    bound = bounds.lines(n, d) if antipodal else tables.upper_bound(n, d)
     if target > bound.degrees + 1e-9:
         raise InvalidParameterError(
-            "target", f"at most {bound.degrees:.9f} degrees: no code has more ({bound.name} bound)", target
+            "target", f"at most {bound.degrees:.9f} degrees: no code has more ({bound.name}, {bound.reference})", target
         )
     return math.radians(float(target)) - 1e-13
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tammes import bounds, geometry
+from tammes import geometry
+from tammes.bounds import best as bounds
 from tammes.errors import InvalidParameterError
 from tammes.geometry import Floats
 from tammes.solvers import kernels

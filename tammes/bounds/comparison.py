@@ -1,0 +1,128 @@
+"""All bounds side by side: on the angle of n points, and on the points that fit at an angle."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from tammes.bounds.bound import LARGEST, Bound, check_integer, check_size
+from tammes.bounds.classical import cap_area, rankin
+from tammes.bounds.delsarte import MAX_DEGREE, default_degree, delsarte_lp, delsarte_points
+from tammes.bounds.schlaefli import boroczky
+from tammes.bounds.universal import levenshtein
+from tammes.errors import InvalidParameterError
+
+__all__ = ["ANGLE_SLACK", "all_bounds", "most_points"]
+
+ANGLE_SLACK = 1e-12
+"""Radians by which a given angle may be too wide: angles are printed with so many digits."""
+
+_CLOSED: dict[str, Callable[[int, int], Bound | None]] = {
+    "rankin": rankin,
+    "boroczky": boroczky,
+    "levenshtein": levenshtein,
+    "cap_area": cap_area,
+}
+
+
+def all_bounds(n: int, d: int, lp: bool = True, degree: int | None = None) -> dict[str, Bound]:
+    """Every bound that applies to n points in R^d, by its key.
+
+    Args:
+        n: number of points, 2 to 10^15.
+        d: dimension of the space, 2 to 10^15.
+        lp: also solve Delsarte's linear program: 0.05 s to some 10 s.
+        degree: of its polynomials, 1 to 200; chosen for the size by default.
+
+    Returns:
+        Some of `rankin`, `boroczky` (in d = 2 and 3 the polygon and Fejes Toth's bound), `levenshtein`,
+        `cap_area`, `delsarte_lp`, in this order.
+
+    Raises:
+        InvalidParameterError: if n, d or the degree is not such an integer.
+
+    Example:
+        >>> list(all_bounds(24, 4, lp=False))
+        ['boroczky', 'levenshtein', 'cap_area']
+    """
+    n, d = check_size(n, d)
+    found = {key: bound(n, d) for key, bound in _CLOSED.items()}
+    if lp:
+        found["delsarte_lp"] = delsarte_lp(n, d, degree)
+    return {key: bound for key, bound in found.items() if bound is not None}
+
+
+def most_points(angle: float, d: int, lp: bool = False, degree: int | None = None) -> dict[str, int]:
+    """How many points of R^d could have that minimal angle, by every bound that says so.
+
+    For a closed bound, the largest n whose bound is not below the angle; for Delsarte's, `floor(N(t))` of
+    one linear program at `t = cos(angle)`. The angle may be too wide by `ANGLE_SLACK`, so that an angle
+    as it is printed counts as attained.
+
+    Args:
+        angle: minimal angle in radians, 0 < angle <= pi.
+        d: dimension of the space, 2 to 10^15.
+        lp: also solve Delsarte's linear program.
+        degree: of its polynomials, 1 to 200; chosen for the other bounds' answer by default.
+
+    Returns:
+        Numbers of points by the keys of `all_bounds`; the smallest one holds.
+
+    Raises:
+        InvalidParameterError: if the angle is not in its range, or so small that every bound allows more
+            than 10^15 points; if d or the degree is not such an integer.
+
+    References: for 60 degrees, A. M. Odlyzko and N. J. A. Sloane, New bounds on the number of unit spheres
+        that can touch a unit sphere in n dimensions, 1979.
+
+    Example:
+        >>> import math
+        >>> most_points(math.pi / 3, 8)["levenshtein"]
+        240
+    """
+    d = check_integer("d", d)
+    number = isinstance(angle, int | float) and not isinstance(angle, bool)
+    if not (number and 0.0 < angle <= math.pi + ANGLE_SLACK):
+        raise InvalidParameterError("angle", "a number above 0, at most pi (radians)", angle)
+    found: dict[str, int] = {}
+    for key, bound in _CLOSED.items():
+        # Rankin's says nothing of more than 2d points, except that they are closer than 90 degrees.
+        most = None if key == "rankin" and angle < 0.5 * math.pi else _largest(bound, angle - ANGLE_SLACK, d, key)
+        if most is not None:
+            found[key] = most
+    if not found:
+        raise InvalidParameterError("angle", "so wide that at most 10^15 points could fit", angle)
+    if lp:
+        if degree is None:
+            degree = default_degree(min(found.values()), d)
+        else:
+            degree = check_integer("degree", degree, least=1, most=MAX_DEGREE)
+        cosine = math.nextafter(math.cos(angle - ANGLE_SLACK), 1.0)  # rounded up: no code is left out
+        points = None if degree is None else delsarte_points(cosine, d, degree)
+        if points is not None:
+            found["delsarte_lp"] = math.floor(points)
+    return found
+
+
+def _largest(bound: Callable[[int, int], Bound | None], angle: float, d: int, key: str) -> int | None:
+    """The largest n whose bound is not below the angle; None if the bound does not say."""
+    end = min(2 * d, LARGEST) if key == "rankin" else LARGEST
+
+    def excluded(n: int) -> bool | None:
+        value = bound(n, d)
+        # Too few points for this bound are not excluded; too many for it, and there is no answer.
+        return (None if n > 2 * d else False) if value is None else value.angle < angle
+
+    low, high = 2, 4
+    while True:
+        high = min(high, end)
+        beyond = excluded(high)
+        if beyond is None or (not beyond and high == end):
+            return end if key == "rankin" and not beyond else None
+        if beyond:
+            break
+        low, high = high, 4 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if excluded(middle) else (middle, high)
+    return low if bound(low, d) is not None else None
