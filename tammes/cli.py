@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from tammes.commands.archive import archive_app
+from tammes.commands.bound import bound as bound_command
 from tammes.commands.certify import certify as certify_command
 from tammes.commands.compare import compare as compare_command
 from tammes.commands.construct import construct as construct_command
@@ -58,6 +59,7 @@ app.command("search")(search_command)
 app.command("polish")(polish_command)
 app.command("certify")(certify_command)
 app.command("table")(table_command)
+app.command("bound")(bound_command)
 app.command("construct")(construct_command)
 app.command("compare")(compare_command)
 

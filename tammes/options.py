@@ -40,8 +40,11 @@ def integer(name: str, least: int) -> Callable[[str], int]:
         text = str(text).strip()  # defaults pass through here too, as they are
         value = int(text) if re.fullmatch(r"[+-]?\d{1,18}", text) else text
         if isinstance(value, str) or value < least:
+            most = (
+                " and less than 10^18" if re.fullmatch(r"\+?\d+", text) and int(text[:4]) > 0 and len(text) > 18 else ""
+            )
             # Not raised: the parser would wrap the message in one of its own.
-            fail(str(InvalidParameterError(name, f"an integer of at least {least}", value)), 2)
+            fail(str(InvalidParameterError(name, f"an integer of at least {least}{most}", value)), 2)
         return value
 
     return parse

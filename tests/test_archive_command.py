@@ -187,15 +187,15 @@ def test_ctrl_c_exits_130(run, archive, monkeypatch):
 def test_other_warnings_go_their_own_way(run, archive, monkeypatch):
     import warnings
 
-    from tammes import bounds
+    from tammes import tables
 
-    bound = bounds.upper_bound
+    bound = tables.upper_bound
 
     def doubtful(n, d):
         warnings.warn("doubtful", stacklevel=1)
         return bound(n, d)
 
-    monkeypatch.setattr(bounds, "upper_bound", doubtful)
+    monkeypatch.setattr(tables, "upper_bound", doubtful)
     with pytest.warns(UserWarning, match="doubtful"):
         run("list")
 

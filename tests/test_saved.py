@@ -9,7 +9,7 @@ from tammes.hunting.crew import Crew
 from tammes.hunting.hunt import Hunt, Limits, Problem
 from tammes.hunting.saved import SavedSearchWarning
 
-PROBLEM = Problem(14, 3, seed=2)
+PROBLEM = Problem(16, 3, seed=2)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_what_is_no_saved_search_is_set_aside(searched, tmp_path, damage):
     assert path.with_name(path.name + ".old-1").read_bytes() == kept
 
 
-@pytest.mark.parametrize("other", [Problem(14, 3, seed=3), Problem(14, 3, 2, "C5"), Problem(13, 3, seed=2)])
+@pytest.mark.parametrize("other", [Problem(16, 3, seed=3), Problem(16, 3, 2, "C5"), Problem(15, 3, seed=2)])
 def test_other_settings_are_another_search(searched, tmp_path, other):
     assert saved.path_of(tmp_path, other) != saved.path_of(tmp_path, PROBLEM)
     path = saved.path_of(tmp_path, other)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -47,8 +47,11 @@ def _target(text: str) -> float | str:
 
 
 def search(
-    n: Annotated[str, typer.Option("--n", metavar="N", help="Number of points, or a range: 4..130.")],
     d: Dimension,
+    n: Annotated[str | None, typer.Option("--n", metavar="N", help="Number of points, or a range: 4..130.")] = None,
+    angle: Annotated[
+        float | None, typer.Option(metavar="A", help="Instead: the most points that keep this angle, degrees.")
+    ] = None,
     time: Annotated[
         float, typer.Option(parser=duration, metavar="TIME", help="Wall-clock limit of the whole: 90s, 10m, 2h.")
     ] = DEFAULT_TIME,  # type: ignore[assignment]  # read by `duration`, as what a user types is
@@ -73,12 +76,16 @@ def search(
     as_json: Json = False,
     force: Force = False,
 ) -> None:
-    """Hunt for the best code of a size, or of every size in a range; the archive keeps what is found."""
+    """Hunt for the best code of a size, or of every size in a range, or for the most points at an angle."""
     from tammes import files, records, report
     from tammes.hunting.archive import Archive
     from tammes.hunting.session import search as hunt
 
-    wanted = sizes(n)
+    if (n is None) == (angle is None):
+        raise InvalidParameterError("--n", "given, or --angle, and not both", "neither" if n is None else "both")
+    if angle is not None and (target is not None or starts is not None or antipodal):
+        raise InvalidParameterError("--angle", "given without --target, --starts and --antipodal", "both")
+    wanted = [] if n is None else sizes(n)
     aim = None if target is None else _target(target)
     kept = Archive(archive)
     settings: dict[str, object] = {
@@ -91,6 +98,10 @@ def search(
         "archive": kept,
         "resume": resume,
     }
+    if angle is not None:
+        own = {name: settings[name] for name in ("seed", "workers", "symmetry", "archive", "resume")}
+        _pack(d, angle, time, own, output, as_json=as_json, force=force)
+        return
     if len(wanted) > 1:
         _sweep(d, wanted, time, settings, Path(f"tammes_sweep_d{d}") if output is None else output, as_json=as_json)
         return
@@ -109,6 +120,40 @@ def search(
     else:
         report.console().print(report.result_block(result, saved))
     if result.interrupted:
+        raise typer.Exit(130)
+
+
+def _pack(
+    d: int, angle: float, seconds: float, settings: dict[str, Any], output: Path | None, *, as_json: bool, force: bool
+) -> None:
+    """The most points at an angle: sizes probed one after the other."""
+    from tammes import files, records, report
+    from tammes.hunting import packing
+
+    packing.largest_size(angle, d)  # refuses what is no angle before anything is written
+    if output is not None:
+        files.format_of(output)
+        for path in {output, files.sidecar(output)}:
+            files.check_writable(path, force=force)
+    console = report.console(stderr=True)
+
+    def show(probe: packing.Probe, limit: int) -> None:
+        word = "kept" if probe.reached else "not kept"
+        console.print(f"n = {probe.n} (at most {limit})  {probe.degrees:.9f}°  {word}", highlight=False)
+
+    with warnings_told(), interruptible("what was found is in the archive"):
+        found = packing.pack(d, angle, time_limit=seconds, show=show, **settings)
+    saved = [str(settings["archive"].path_of(found.n, d))] if found.probes and found.result.phases else []
+    if output is not None:
+        with uninterrupted():
+            saved = records.save_with_record(found.result, output, force=force) + saved
+    if as_json:
+        print_json(found.to_dict() | {"files": saved})
+    else:
+        out = report.console()
+        out.print(report.packing_block(found))
+        out.print(report.result_block(found.result, saved))
+    if found.result.interrupted:
         raise typer.Exit(130)
 
 
