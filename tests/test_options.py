@@ -30,4 +30,4 @@ def test_bad_integers(text, capsys):
     with pytest.raises(SystemExit) as end:
         options.integer("n", 2)(text)
     assert end.value.code == 2
-    assert "`n` must be an integer of at least 2. Got" in capsys.readouterr().err
+    assert "`n` must be an integer of at least 2" in capsys.readouterr().err

@@ -59,7 +59,7 @@ def cap_area(n: int, d: int) -> Bound:
 
     Example:
         >>> round(cap_area(30, 3).degrees, 6)  # 4 asin(1 / sqrt(30))
-        42.079296
+        42.07894
     """
     from scipy.special import betainccinv, betaincinv
 

@@ -20,6 +20,7 @@ MAX_DEGREE = 200
 """The largest degree of a polynomial: dense programs and float64 carry no further."""
 
 _DEFAULT_MOST = 120  # of the degrees that are chosen for a size: beyond, a program takes seconds
+_DEFAULT_POINTS = 10**6
 _BITS = 80  # weights are multiples of 2^-80, so that they are short fractions
 _TOLERANCE = Fraction(1, 2**42)  # how closely the largest value of a polynomial is bounded
 
@@ -59,8 +60,8 @@ def delsarte_lp(n: int, d: int, degree: int | None = None) -> Bound | None:
         sphere in n dimensions, 1979.
 
     Example:
-        >>> print(f"{delsarte_lp(24, 4).degrees:.6f}")  # 60 degrees are attained
-        60.788711
+        >>> print(f"{delsarte_lp(240, 8).degrees:.6f}")  # attained by the roots of E8
+        60.000000
     """
     n, d = check_size(n, d)
     degree = default_degree(n, d) if degree is None else check_integer("degree", degree, least=1, most=MAX_DEGREE)
@@ -104,13 +105,14 @@ def delsarte_points(t: float, d: int, degree: int) -> Fraction | None:
 def default_degree(n: int, d: int) -> int | None:
     """The degree for n points: three times Levenshtein's, but 30 to 120, which lowers N(t) to 1e-4 or closer.
 
-    None where that is too little to be of use: from 992 points in d = 3, 10,912 in d = 4, 271,502 in d = 5,
-    2,443,518 in d = 6 on. The simplex bound is about as small there up to d = 4.
+    In d = 2 Levenshtein's own, with which the regular polygon is proved optimal. None where twice
+    Levenshtein's would be above 120: from 992 points in d = 3, 10,912 in d = 4, 92,752 in d = 5, 649,264
+    in d = 6 on; and above a million points, where float64 has not the digits that a program needs.
     """
     k = half_degree(n, d)
-    if k * (4 if d <= 4 else 3) > _DEFAULT_MOST:
+    if n > _DEFAULT_POINTS or (2 if d == 2 else 4) * k > _DEFAULT_MOST:
         return None
-    return min(max(6 * k, 30), _DEFAULT_MOST)
+    return max(2 * k, 8) if d == 2 else min(max(6 * k, 30), _DEFAULT_MOST)
 
 
 def proved_points(weights: NDArray[np.float64], t: float, d: int) -> Fraction | None:

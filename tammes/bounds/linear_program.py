@@ -19,7 +19,7 @@ _ROUNDS = 40  # of new constraints; ten are usual
 _PATIENCE = 6  # rounds without progress
 _SAMPLES = 16  # of f between two neighbouring zeros of P_K: no maximum falls between them
 _ZOOM = 1e-3  # how much smaller the violation becomes before it is the new unit
-_REACHES = (1e4, 1e2, 1.0)  # of HiGHS: its default mostly serves best; degenerate programs may need the other
+_REACHES = (1e4, 1e2, 1.0)  # times f(1): how many units a weight may change by in a round
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ class Program:
     f is held below zero at points of a grid, then also where it has a positive maximum, and half-way from
     there to the neighbouring points: each round divides the violation by 16. From round to round the program
     is solved for the correction of the last polynomial, in units of its violation: so the tolerances of
-    HiGHS, and the digits of float64, are relative to what is still wrong.
+    HiGHS, and the digits of float64, are relative to what is still wrong. Corrections are limited to some
+    reach; where f is far from unique, at sharp codes above all, HiGHS may need a shorter one.
 
     Args:
         d: dimension of the space, at least 2.
@@ -124,7 +125,7 @@ class Program:
         size = 1.0 / np.abs(rows).max(axis=1)
         room, least = -(base @ table) / unit * size, -base[1:] / (unit * scale)
         reach *= float(base.sum())
-        for box in (reach, 1e2 * reach, 1e4 * reach) if unit < 1.0 else (math.inf,):
+        for box in (reach, 1e2 * reach, 1e4 * reach) if unit < 1.0 else (math.inf,):  # at first, no limit
             solved = linprog(
                 scale,
                 A_ub=rows * size[:, None],
@@ -133,13 +134,15 @@ class Program:
                 method="highs-ds",
                 options={"primal_feasibility_tolerance": 1e-7, "dual_feasibility_tolerance": 1e-7},
             )
-            if solved.status == 0:
+            if solved.status == 0 and solved.x is not None:
+                change = np.asarray(solved.x)
                 break
         else:
             return None
         weights = base.copy()
-        weights[1:] = np.maximum(base[1:] + unit * scale * solved.x, 0.0)
-        return weights, -float(solved.ineqlin.marginals[0]) * float(size[0])
+        weights[1:] = np.maximum(base[1:] + unit * scale * change, 0.0)
+        marginals = np.asarray(solved.ineqlin.marginals)
+        return weights, -float(marginals[0] * size[0])
 
     def _peaks(self, weights: Floats, fine: Floats, sampled: Floats) -> Floats:
         """The angles of the inner local maxima of f: of samples, then by Newton's method."""

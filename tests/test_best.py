@@ -1,4 +1,4 @@
-"""Bounds against the literature, the codes that attain them, and slow independent formulas."""
+"""Closed bounds against the literature, the codes that attain them, and slow independent formulas."""
 
 import csv
 import itertools
