@@ -9,7 +9,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tammes import bounds, closed_forms, errors, files, geometry, losses, plots, tables
+    from tammes import (
+        algebraic,
+        bounds,
+        certificates,
+        closed_forms,
+        constructions,
+        errors,
+        files,
+        geometry,
+        isometry,
+        losses,
+        optimality,
+        plots,
+        tables,
+    )
+    from tammes.lookup import lookup
     from tammes.api import solve
     from tammes.errors import TammesError
     from tammes.files import load, save
@@ -23,13 +38,19 @@ __all__ = [
     "Result",
     "SphericalCode",
     "TammesError",
+    "algebraic",
     "bounds",
+    "certificates",
     "closed_forms",
+    "constructions",
     "errors",
     "files",
     "geometry",
+    "isometry",
     "load",
+    "lookup",
     "losses",
+    "optimality",
     "plots",
     "save",
     "search",
@@ -43,6 +64,7 @@ _HOME = {
     "SphericalCode": "spherical_code",
     "TammesError": "errors",
     "load": "files",
+    "lookup": "lookup",
     "save": "files",
     "search": "hunting.session",
     "solve": "api",

@@ -5,8 +5,7 @@ Nothing is computed here that is not already measured or stored.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
@@ -24,13 +23,11 @@ if TYPE_CHECKING:
     from tammes.lookup import Known
 
 __all__ = [
-    "bounds_block",
     "certificate_block",
     "certificate_check_block",
     "comparison",
     "known_block",
     "known_table",
-    "most_points_block",
     "packing_block",
     "result_block",
     "verification_block",
@@ -134,33 +131,6 @@ def known_block(known: Known) -> RenderableType:
     if known.archived is not None:
         rows.append(("in the archive", f"{known.archived.code.min_angle_degrees:.12f}°   {known.archived.path}"))
     return Group(known_table(known.values), _pairs(rows)) if known.values else _pairs(rows)
-
-
-def bounds_block(found: Mapping[str, Bound], best: str, known: KnownValue | None) -> RenderableType:
-    """Bounds on the angle side by side, the smallest marked; and how near the best known code comes."""
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("bound", no_wrap=True)
-    table.add_column("degrees at most", justify="right", no_wrap=True)
-    for name in ("formula", "attained", "reference"):
-        table.add_column(name)
-    for key, bound in found.items():
-        degrees = f"{math.ceil(bound.degrees * 1e9 - 1e-3) / 1e9:.9f}"  # rounded up, but for rounding itself
-        mark = Text(f"{bound.name} (best)", style="bold green") if key == best else Text(bound.name)
-        table.add_row(mark, degrees, bound.formula, bound.attained, bound.reference)
-    if known is None:
-        return Group(table, Text("best known: no stored value for this size", style="dim"))
-    gap = max(0.0, found[best].degrees - known.angle_degrees)
-    return Group(table, Text(f"best known {known.degrees}° ({known.source}), gap {gap:.9f}°", style="dim"))
-
-
-def most_points_block(found: Mapping[str, int], best: str, degrees: float, d: int) -> RenderableType:
-    """How many points could keep an angle, by every bound."""
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("bound", no_wrap=True)
-    table.add_column("points at most", justify="right", no_wrap=True)
-    for key, points in found.items():
-        table.add_row(Text(f"{key} (best)", style="bold green") if key == best else Text(key), str(points))
-    return Group(table, Text(f"no more than {found[best]} points of R^{d} can keep {degrees:g}°", style="dim"))
 
 
 def packing_block(packing: Packing) -> RenderableType:

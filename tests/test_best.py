@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.special import eval_gegenbauer, roots_jacobi
 
-from tammes.bounds import BOROCZKY_MAX_DIMENSION, Bound, boroczky, levenshtein, rankin, upper_bound
+from tammes.bounds import BOROCZKY_MAX_DIMENSION, Bound, boroczky, levenshtein, lines, rankin, upper_bound
 from tammes.errors import InvalidParameterError
 
 TABLES = Path(__file__).resolve().parent.parent / "sloane_tables"
@@ -150,7 +150,7 @@ def test_simplex_bound_in_the_highest_dimension(n):
     assert math.isclose(simplex_bound_points(boroczky(n, d).angle, d, digits=100), n, rel_tol=1e-11)
 
 
-@pytest.mark.parametrize("n", [7, 13, 130, 200_000])
+@pytest.mark.parametrize("n", [7, 13, 130, 200_000, 10**15])
 def test_fejes_toth_is_the_area_of_equilateral_triangles(n):
     """The caps' centres triangulate the sphere into 2n - 4 triangles; regular ones have side phi."""
     with mpmath.workdps(40):
@@ -226,3 +226,29 @@ def test_import_does_not_load_scipy():
     """`tammes table` must start fast."""
     code = "import sys, tammes.bounds; tammes.bounds.upper_bound(130, 4); sys.exit('scipy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("d", [2, 3, 4, 5, BOROCZKY_MAX_DIMENSION, BOROCZKY_MAX_DIMENSION + 1, 10**6, 10**14])
+def test_the_largest_numbers_have_a_bound_at_once(d):
+    bound = upper_bound(10**15, d)
+    assert 0 < bound.angle < math.pi
+    if d <= 5:
+        assert bound.name in {"polygon", "fejes-toth", "boroczky"}
+
+
+def test_lines():
+    assert lines(12, 3).angle == pytest.approx(math.acos(1 / math.sqrt(5)), abs=1e-14)  # six lines of an icosahedron
+    assert lines(32, 6).angle == pytest.approx(math.acos(1 / 3), abs=1e-14)
+    mutual = lines(12, 4)  # up to d (d + 2) / 2 lines of unbiased bases
+    assert mutual.angle == pytest.approx(math.acos(math.sqrt(2 / 20)), abs=1e-14)
+    assert lines(24, 4).name == "orthoplex bound of lines"
+    assert lines(24, 4).degrees == pytest.approx(60.0, abs=1e-12)  # attained by the 24-cell
+    assert lines(4, 2).degrees == pytest.approx(90.0, abs=1e-12)
+    for n, d in [(40, 3), (100, 5), (2000, 4)]:
+        assert lines(n, d).angle <= upper_bound(n, d).angle
+
+
+@pytest.mark.parametrize("bad", [2, 3, 7])
+def test_lines_come_in_pairs(bad):
+    with pytest.raises(InvalidParameterError, match=rf"^`n` must be even and at least 4 for pairs x, -x\. Got {bad}\."):
+        lines(bad, 3)

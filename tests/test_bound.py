@@ -1,11 +1,14 @@
 """`tammes bound`, and what a bound is."""
 
+import dataclasses
 import json
 import math
 
+import mpmath
+import numpy as np
 import pytest
 
-from tammes.bounds.bound import LARGEST, Bound, check_size
+from tammes.bounds.bound import LARGEST, Bound, angle_of, check_integer, check_size
 from tammes.errors import InvalidParameterError
 
 
@@ -77,3 +80,53 @@ def test_wrong_usage(run, options):
     assert (status, out) == (2, "")
     assert err.startswith("Error: `")
     assert run("bound", "--d", 1, "--n", 5)[0] == 2
+
+
+def test_a_bound_in_degrees_and_as_a_cosine():
+    bound = Bound("any", math.pi / 5, "none")
+    assert bound.degrees == pytest.approx(36.0, abs=1e-13)
+    assert bound.max_cosine == pytest.approx((1 + math.sqrt(5)) / 4, abs=1e-15)
+    assert (bound.formula, bound.attained) == ("", "")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        bound.angle = 1.0
+
+
+@pytest.mark.parametrize("versine", [1e-300, 1e-16, 1e-8, 0.5, 1.0, 1.5, 2.0])
+def test_an_angle_from_its_versine_to_full_precision(versine):
+    with mpmath.workdps(400):
+        exact = float(2 * mpmath.asin(mpmath.sqrt(mpmath.mpf(versine) / 2)))
+    assert math.isclose(angle_of(versine), exact, rel_tol=4e-16)
+
+
+def test_an_angle_is_at_most_pi():
+    assert angle_of(2.0 + 1e-15) == math.pi
+
+
+@pytest.mark.parametrize("good", [2, LARGEST, np.int64(7), np.uint8(200)])
+def test_integers_pass_as_int(good):
+    assert check_size(good, good) == (int(good), int(good))
+    assert type(check_size(good, good)[0]) is int
+
+
+@pytest.mark.parametrize(
+    ("large", "shown"),
+    [
+        (LARGEST + 1, "1000000000000001"),
+        (10**30, "about 10^30"),
+        (10**400, "about 10^400"),
+        (10**5000, "about 10^5000"),  # more digits than Python prints
+    ],
+    ids=["just above", "30 digits", "above float64", "above what is printed"],
+)
+def test_what_is_too_large(large, shown):
+    with pytest.raises(InvalidParameterError, match=r"^`n` must be at most 10\^15\. Got ") as caught:
+        check_size(large, 3)
+    assert str(caught.value).endswith(f"Got {shown}.")
+
+
+def test_a_range_of_its_own():
+    assert check_integer("degree", 1, least=1, most=200) == 1
+    with pytest.raises(InvalidParameterError, match=r"^`degree` must be at most 200\. Got 201\.$"):
+        check_integer("degree", 201, least=1, most=200)
+    with pytest.raises(InvalidParameterError, match=r"^`degree` must be an integer of at least 1\. Got 0\.$"):
+        check_integer("degree", 0, least=1, most=200)

@@ -6,6 +6,7 @@ import mpmath
 import pytest
 
 from tammes.bounds.classical import cap_area, rankin
+from tammes.bounds.schlaefli import boroczky
 
 
 def cap_fraction(angle, d):
@@ -37,3 +38,33 @@ def test_rankin(n, d, cosine):
 
 def test_rankin_says_nothing_beyond_2d():
     assert rankin(7, 3) is None
+
+
+def covered(angle, d, digits=40):
+    """The part of the sphere that a cap of half that angle covers: the integral of sin^(d-2)."""
+    with mpmath.workdps(digits):
+        half = mpmath.mpf(angle) / 2
+        power = mpmath.mpf(d - 1) / 2
+        part = mpmath.betainc(power, 0.5, 0, mpmath.sin(half) ** 2, regularized=True) / 2
+        return part if half <= mpmath.pi / 2 else 1 - part
+
+
+@pytest.mark.parametrize("d", [2, 3, 4, 5, 8, 24, 32, 64, 300])
+@pytest.mark.parametrize("n", [2, 3, 5, 30, 1000, 200_000, 10**9, 10**15])
+def test_the_caps_cover_the_sphere(n, d):
+    """Relative error of the angle below 1e-14: of the area below d - 1 times that, and more in a great cap."""
+    assert math.isclose(n * covered(cap_area(n, d).angle, d), 1, rel_tol=1e-14 * (d - 1) + 1e-14)
+
+
+@pytest.mark.parametrize("d", [100_000, 10**8, 10**15])
+def test_caps_in_very_high_dimension(d):
+    """cos^2 of half the angle is d times smaller than some moderate number, and keeps its digits."""
+    angles = [cap_area(n, d).angle for n in (3, 5, 30, 10**6, 10**15)]
+    assert angles == sorted(angles, reverse=True)
+    assert all(0 < math.cos(angle / 2) * math.sqrt(d) < 10 for angle in angles)
+
+
+@pytest.mark.parametrize("d", [3, 4, 8, 24])
+@pytest.mark.parametrize("n", [50, 1000, 10**6])
+def test_caps_leave_gaps(n, d):
+    assert cap_area(n, d).angle > boroczky(n, d).angle

@@ -1,7 +1,9 @@
 """The simplex bound of one cap more or less; test_best holds it to the literature and to orthant probabilities."""
 
+import itertools
 import math
 
+import numpy as np
 import pytest
 
 from tammes.bounds.schlaefli import BOROCZKY_MAX_DIMENSION, boroczky
@@ -26,3 +28,13 @@ def test_the_orthoplex_is_its_limit(d):
 def test_many_points_in_space_are_the_hexagonal_lattice(n):
     """The area of n hexagons of inradius phi / 2 tends to that of the sphere."""
     assert boroczky(n, 3).angle == pytest.approx(math.sqrt(8 * math.pi / (math.sqrt(3) * n)), rel=20 / n + 1e-9)
+
+
+@pytest.mark.parametrize("d", [2, 3, 4, 7, 32, 64])
+def test_more_points_never_have_a_larger_bound(d):
+    sizes = sorted(
+        {*range(2 * d + 1, 4 * d + 20, 1 + d // 8), *np.geomspace(4 * d + 20, 10**15, 40).astype(int).tolist()}
+    )
+    angles = [boroczky(n, d).angle for n in sizes]
+    assert all(0 < angle <= math.pi for angle in angles)
+    assert all(later <= earlier + 1e-15 for earlier, later in itertools.pairwise(angles))

@@ -187,7 +187,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "best_known_degrees": None if known is None else known.degrees,
         "verdict": None if known is None else known.verdict(code.min_angle_degrees),
         "bound_degrees": bound.degrees,
-        "gap_degrees": bound.degrees - code.min_angle_degrees,
+        "gap_degrees": max(0.0, bound.degrees - code.min_angle_degrees),  # the bound is met, but for rounding
         "archived": entry.record.get("archived"),
         "method": _method(entry),
     }
@@ -231,6 +231,7 @@ def _block(entry: Entry) -> Any:
     from tammes import report, tables
 
     code, bound = entry.code, tables.upper_bound(entry.code.n, entry.code.d)
+    gap = max(0.0, bound.degrees - code.min_angle_degrees)
     known = None if entry.antipodal else tables.best_known_or_none(code.n, code.d)
     free = len(code.rattlers())
     rows = {
@@ -238,7 +239,7 @@ def _block(entry: Entry) -> Any:
         "minimal angle": f"{code.min_angle_degrees:.12f}°",
         "best known": "no stored value for this problem" if known is None else f"{known.degrees}°   ({known.source})",
         "": "" if known is None else f"this code {report.comparison(known, code.min_angle_degrees)}",
-        "upper bound": f"{bound.degrees:.6f}°   ({bound.name}), gap {bound.degrees - code.min_angle_degrees:.6f}°",
+        "upper bound": f"{bound.degrees:.6f}°   ({bound.name}), gap {gap:.6f}°",
         "contacts": f"{len(code.contacts())}, {free} rattler{'' if free == 1 else 's'}",
         "method": " + ".join(_method(entry)) or "not told",
         "kept since": str(entry.record.get("archived", "not told")),

@@ -29,7 +29,9 @@ def bound(
     lp: Annotated[bool, typer.Option("--lp/--no-lp", help="Also solve Delsarte's linear program.")] = True,
     degree: Annotated[
         int | None,
-        typer.Option(parser=integer("degree", 1), metavar="K", help="Degree of its polynomials [fits the size]."),
+        typer.Option(
+            parser=integer("degree", 1), metavar="K", help="Degree of its polynomials; fits the size by default."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
