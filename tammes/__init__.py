@@ -24,12 +24,12 @@ if TYPE_CHECKING:
         plots,
         tables,
     )
-    from tammes.lookup import lookup
     from tammes.api import solve
     from tammes.errors import TammesError
     from tammes.files import load, save
     from tammes.hunting.archive import Archive
     from tammes.hunting.session import search
+    from tammes.lookup import lookup
     from tammes.result import Result
     from tammes.spherical_code import SphericalCode
 

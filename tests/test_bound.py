@@ -12,10 +12,6 @@ from tammes.bounds.bound import LARGEST, Bound, angle_of, check_integer, check_s
 from tammes.errors import InvalidParameterError
 
 
-def test_degrees():
-    assert Bound("name", math.pi / 5, "reference", "formula", "attained").degrees == pytest.approx(36.0)
-
-
 @pytest.mark.parametrize(("n", "d"), [(10**400, 3), (LARGEST + 1, 3), (3, LARGEST + 1)])
 def test_sizes_beyond_all_use(n, d):
     with pytest.raises(InvalidParameterError, match="10\\^15"):
@@ -25,9 +21,10 @@ def test_sizes_beyond_all_use(n, d):
 def test_a_table(run):
     status, out, err = run("bound", "--d", 4, "--n", 120)
     assert (status, err) == (0, "")
-    assert "boroczky (best)" in out
+    assert "boroczky *" in out
     assert "36.000000000" in out
-    assert "best known 36.000000000000° (exact codes), gap 0.000000000°" in out
+    assert "best known: 36.000000000000° (exact codes" in out
+    assert "the bound is attained" in out
 
 
 def test_json(run):
@@ -43,6 +40,13 @@ def test_json(run):
         assert bound["reference"]
 
 
+def test_the_gap_is_never_rounded_down(run):
+    assert "39.872543041" in run("bound", "--d", 3, "--n", 30)[1]
+    out = run("bound", "--d", 3, "--n", 30, "--no-lp")[1]
+    assert "39.966368461" in out  # 39.9663684602
+    assert "gap 1.369252507°" in out  # to 38.59711595387
+
+
 def test_without_the_program(run):
     assert "delsarte" not in run("bound", "--d", 3, "--n", 30, "--no-lp")[1]
 
@@ -50,7 +54,7 @@ def test_without_the_program(run):
 def test_the_inverse_question(run):
     status, out, _ = run("bound", "--d", 8, "--angle", 60)
     assert status == 0
-    assert "no more than 240 points of R^8 can keep 60°" in out
+    assert "at most 240 points in d = 8 have a minimal angle of 60°" in out
     document = json.loads(run("bound", "--d", 4, "--angle", 60, "--json")[1])
     assert (document["most_points"]["delsarte_lp"], document["best"]) == (25, "delsarte_lp")
 
@@ -73,6 +77,8 @@ def test_a_size_without_a_stored_value(run):
         ["--angle", "nan"],
         ["--angle", 1e-12],
         ["--n", 30, "--degree", 300],
+        ["--n", 30, "--degree", 0],
+        ["--n", 30, "--degree", 20, "--no-lp"],
     ],
 )
 def test_wrong_usage(run, options):

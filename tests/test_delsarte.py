@@ -47,10 +47,8 @@ def test_it_is_attained_and_never_below(n, d, degrees):
     assert 0.0 <= delsarte_lp(n, d).degrees - degrees + 1e-13 < 1e-8
 
 
-KISSING = {
-    **{3: 13, 4: 25, 5: 46, 6: 82, 7: 140, 8: 240, 9: 380, 10: 595, 11: 915, 12: 1416, 13: 2233, 14: 3492, 15: 5431},
-    **{16: 8313, 18: 17877, 19: 25901, 20: 37974, 21: 56852, 22: 86537, 23: 128096, 24: 196560},
-}
+MOST = (13, 25, 46, 82, 140, 240, 380, 595, 915, 1416, 2233, 3492, 5431, 8313)  # from d = 3 on
+KISSING = dict(enumerate(MOST, 3)) | {18: 17877, 19: 25901, 20: 37974, 21: 56852, 22: 86537, 23: 128096, 24: 196560}
 
 
 @pytest.mark.parametrize("d", KISSING)
@@ -71,13 +69,13 @@ def test_a_program_of_low_degree_proves_less():
     assert delsarte_lp(12, 3, 1).max_cosine == pytest.approx(-1 / 11, abs=1e-9)
     angles = [delsarte_lp(120, 4, degree).angle for degree in (5, 11, 14, 17)]
     assert angles == sorted(angles, reverse=True)
-    assert angles[-1] == pytest.approx(math.pi / 5, abs=2e-11)  # Andreev's polynomial
+    assert angles[-1] == pytest.approx(math.pi / 5, abs=1e-9)  # Andreev's polynomial
     assert angles[-2] > math.pi / 5 + 1e-4
 
 
 def test_more_points_never_have_a_larger_bound():
     for d in (3, 5, 9):
-        angles = [delsarte_lp(n, d).angle for n in (2, 3, d + 1, 2 * d, 2 * d + 1, 30, 31, 100, 200)]
+        angles = [delsarte_lp(n, d).angle for n in (2, 3, d + 1, 2 * d, 2 * d + 1, 30, 31, 50)]
         assert angles[0] == math.pi
         assert angles == sorted(angles, reverse=True)
 
@@ -94,11 +92,12 @@ def test_high_degrees_are_below_the_closed_bounds(n, d):
     assert delsarte_lp(n, d).angle < upper_bound(n, d).angle
 
 
-def test_no_tabulated_code_is_above_it():
-    names = ("exact_codes.csv", "tammes_records.csv")
+@pytest.mark.parametrize(("step", "most"), [(20, 60), pytest.param(1, 10**6, marks=pytest.mark.slow)])
+def test_no_tabulated_code_is_above_it(step, most):
+    names = ("exact_codes.csv", "tammes_records.csv", "best_known_d3.csv")
     rows = [row for name in names for row in csv.DictReader((TABLES / name).read_text().splitlines())]
-    chosen = [row for k, row in enumerate(rows) if k % 9 == 0 and int(row["d"]) <= 24]
-    assert len(chosen) > 25
+    chosen = [row for row in rows if int(row["d"]) <= 32 and int(row["n"]) <= most][::step]
+    assert len(chosen) > 200 / step
     for row in chosen:
         bound = delsarte_lp(int(row["n"]), int(row["d"]))
         assert bound is None or float(row["angle_degrees"]) <= bound.degrees + 1e-9, row

@@ -320,7 +320,7 @@ def test_our_own_values_are_measured_anew(d):
         assert rows_of_code.shape == (n, d)
         measured = SphericalCode(rows_of_code).min_angle_degrees
         assert 0.0 <= measured - float(degrees) <= 1.0001e-11
-        if n % 10 == 0:  # the oracle is slow
+        if n in (20, 30):  # the oracle is slow
             assert math.degrees(oracles.min_angle(rows_of_code)) == pytest.approx(measured, abs=1e-9)
 
 
