@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ __all__ = ["TOLERANCE", "CertificateCheck", "Verification", "is_certificate", "v
 TOLERANCE = 1e-12
 """Claimed and measured angles agree within this, radians."""
 
+_COUNTED = 20_000  # points in more than so many dimensions: beyond, contacts are not listed
+_LOW_DIMENSION = 8
 
 _CLAIMS = {"min_angle", "min_angle_degrees", "max_cosine", "digest", "n", "d", "contacts", "rattlers"}
 
@@ -39,13 +42,27 @@ class Verification:
         """Whether nothing disagrees."""
         return not self.disagreements
 
+    @cached_property
+    def contacts(self) -> int | None:
+        """Number of contacts; None for large codes in high dimension, which may have hundreds of millions."""
+        return len(self.code.contacts()) if self._countable else None
+
+    @cached_property
+    def rattlers(self) -> int | None:
+        """Number of rattlers; None where contacts are not counted."""
+        return len(self.code.rattlers()) if self._countable else None
+
+    @property
+    def _countable(self) -> bool:
+        return self.code.n <= _COUNTED or self.code.d <= _LOW_DIMENSION
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
         code = self.code
         return {
             **code.to_dict(),
-            "contacts": len(code.contacts()),
-            "rattlers": len(code.rattlers()),
+            "contacts": self.contacts,
+            "rattlers": self.rattlers,
             "claimed_in": None if self.claimed_in is None else str(self.claimed_in),
             "holds": self.holds,
             "disagreements": list(self.disagreements),

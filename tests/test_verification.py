@@ -348,3 +348,13 @@ def test_a_false_claim_of_many_digits_is_named(claim, tmp_path):
     (tmp_path / "code.json").write_text(json.dumps(refined(**claim)))
     (line,) = verify(tmp_path / "code.json").disagreements
     assert next(iter(claim.values())) in line or "63.44" in line
+
+
+def test_contacts_of_large_codes_in_high_dimension_are_not_listed(beside, monkeypatch):
+    """Leech's vectors have 452 million; the claims that are made are still checked."""
+    monkeypatch.setattr("tammes.verification._COUNTED", 10)
+    monkeypatch.setattr("tammes.verification._LOW_DIMENSION", 2)
+    check = verify(beside())
+    assert (check.contacts, check.rattlers) == (None, None)
+    assert check.to_dict()["contacts"] is None
+    assert check.holds
