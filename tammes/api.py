@@ -19,7 +19,7 @@ from tammes.solvers.run import Budget, ProgressCallback, Status, silent
 from tammes.spherical_code import SphericalCode
 
 if TYPE_CHECKING:
-    from tammes.losses import Loss
+    from tammes.losses.loss import Loss
     from tammes.solvers.sgd import Descent
 
 __all__ = ["solve"]

@@ -133,6 +133,7 @@ LOSSES = {
     "cosine": _of_nearest(mpmath.cos),
     "riesz-fisher": _of_pairs(lambda chord, s: chord ** (-s)),
     "logarithmic": _of_pairs(lambda chord, s: -mpmath.log(chord)),
+    "orthogonal": _of_pairs(lambda chord, s: (1 - chord**2 / 2) ** 2),
 }
 """Value of every loss by its name in the registry: `LOSSES[name](weight, s)`."""
 
@@ -141,6 +142,7 @@ LOSSES_BY_ROWS = {
     "cosine": lambda chords, s: 1.0 - chords.min() ** 2 / 2.0,
     "riesz-fisher": lambda chords, s: (chords ** (-s)).mean(),
     "logarithmic": lambda chords, s: -np.log(chords).mean(),
+    "orthogonal": lambda chords, s: ((1.0 - chords**2 / 2.0) ** 2).mean(),
 }
 """What one row adds to the mean, from its distances to the other rows."""
 
@@ -151,11 +153,36 @@ def loss_by_rows(name, points, s=2.0):
     return np.mean([LOSSES_BY_ROWS[name](np.delete(chords_from(points, i), i), s) for i in rows])
 
 
+def loss_with_options(name, weight, s=2.0, *, antipodal=False, labels=None, mask=None, reduction="mean"):
+    """The loss of the pairs that count, by a double loop in 50 digits."""
+    rows = [i for i in range(len(weight)) if mask is None or mask[i]]
+    by_pair = {
+        "mma": lambda t: -t,
+        "cosine": mpmath.cos,
+        "riesz-fisher": lambda t: (2 * mpmath.sin(t / 2)) ** -mpf(s),
+        "logarithmic": lambda t: -mpmath.log(2 * mpmath.sin(t / 2)),
+        "orthogonal": lambda t: mpmath.cos(t) ** 2,
+    }[name]
+    terms = []
+    for i in rows:
+        rivals = [j for j in rows if j != i and (labels is None or labels[j] != labels[i])]
+        angles = [angle(weight[i], weight[j]) for j in rivals]
+        if name in ("mma", "cosine"):
+            if antipodal:
+                angles = [min(t, mpmath.pi - t) for t in angles]
+            terms += [by_pair(min(angles))] if angles else []
+        else:
+            terms += [(by_pair(t) + by_pair(mpmath.pi - t)) / 2 if antipodal else by_pair(t) for t in angles]
+    total = mpmath.fsum(terms)
+    return total if reduction == "sum" else total / max(1, len(terms))
+
+
 PAIR_GRADIENTS = {
     "mma": lambda t, s: mpf(1),  # Eq. 8
     "cosine": lambda t, s: mpmath.sin(t),  # Eq. 7
     "riesz-fisher": lambda t, s: s * mpmath.cos(t / 2) / (2 * mpmath.sin(t / 2)) ** (s + 1),  # Eq. 10
     "logarithmic": lambda t, s: mpmath.cot(t / 2) / 2,  # Eq. 12
+    "orthogonal": lambda t, s: mpmath.sin(2 * t),  # negative beyond a right angle: antipodes draw nearer
 }
 """Length of the gradient of one pair at angle t, times the norm of the row."""
 

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import oracles
 import pytest
 import torch
 
@@ -28,7 +29,9 @@ def test_tangents_are_those_of_the_judge(theta):
 @pytest.mark.parametrize("block_size", [None, 1000, 7])
 def test_nearest_rows_are_those_of_the_judge(dtype, block_size):
     points = np.stack([rows(60, 3, seed) for seed in range(2)])
-    found = pairs.nearest_rows(torch.from_numpy(points), dtype, block_size)
+    weight = torch.from_numpy(points).to(dtype)
+    points = weight.double().numpy() / np.linalg.norm(weight.double().numpy(), axis=-1, keepdims=True)
+    found = pairs.nearest_rows(weight, pairs.row_lengths(weight), block_size=block_size)
     for k in range(2):
         assert (found[k].numpy() == geometry.nearest_neighbours(points[k])[1]).all()
 
@@ -44,12 +47,65 @@ def test_copies_part_along_fixed_opposite_tangents():
     assert (toward * u).sum(dim=-1).abs().max() < 1e-15
 
 
-def test_unit_rows_are_float64_and_batched():
-    unit, norm = pairs.unit_rows(torch.tensor([[3.0, 4.0], [0.0, 2.0]], dtype=torch.float16))
-    assert unit.dtype == torch.float64
-    assert unit.shape == (1, 2, 2)
+def test_unit_rows_and_lengths_are_float64():
+    weight = torch.tensor([[[3.0, 4.0], [0.0, 2.0]]], dtype=torch.float16)
+    length = pairs.row_lengths(weight)
+    unit = pairs.unit_rows(weight, length)
+    assert unit.dtype == length.dtype == torch.float64
     assert unit[0, 0].tolist() == pytest.approx([0.6, 0.8])
-    assert norm.flatten().tolist() == [5.0, 2.0]
+    assert length.flatten().tolist() == [5.0, 2.0]
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-25, 1e25])
+def test_lengths_of_float32_rows_whose_squares_leave_its_range(scale):
+    weight = scale * torch.tensor([[[3.0, 4.0], [0.0, 2.0]]])
+    assert pairs.row_lengths(weight).flatten().tolist() == pytest.approx([5.0 * scale, 2.0 * scale], rel=1e-6)
+
+
+@pytest.mark.parametrize("block_size", [1, 9, 50, 100, 1000, None])
+@pytest.mark.parametrize(("batch", "n"), [(1, 10), (3, 7), (1, 1), (2, 0)])
+def test_tiles_cover_every_pair_once(batch, n, block_size):
+    unit = torch.from_numpy(np.random.default_rng(0).normal(size=(batch, n, 3)))
+    seen = torch.zeros(batch, n, n)
+    for some, here, there, gram in pairs.gram_tiles(unit, block_size):
+        torch.testing.assert_close(gram, (unit @ unit.mT)[some, here, there])
+        assert gram.numel() <= max(block_size or gram.numel(), 1)
+        seen[some, here, there] += 1
+        if here != there:
+            seen[some, there, here] += 1
+    assert (seen == 1).all()
+
+
+@pytest.mark.parametrize("block_size", [None, 30])
+@pytest.mark.parametrize("spread", [1.0, 1e-5])  # narrower than a float32 cosine resolves
+def test_nearest_lines_and_labels_against_a_double_loop(spread, block_size):
+    rng = np.random.default_rng(1)
+    points = np.array([1.0, 0.0, 0.0]) + spread * rng.normal(size=(25, 3))
+    points[::3] *= -1.0
+    labels = rng.integers(0, 4, size=25)
+    labels[3] = 9
+    weight = torch.from_numpy(points)[None]
+    for antipodal in (False, True):
+        for group in (None, labels):
+            found = pairs.nearest_rows(
+                weight,
+                pairs.row_lengths(weight),
+                block_size=block_size,
+                antipodal=antipodal,
+                labels=None if group is None else torch.from_numpy(group)[None],
+            )[0]
+            for i in range(25):
+                rivals = [j for j in range(25) if j != i and (group is None or group[j] != group[i])]
+                angles = [float(oracles.angle(points[i], points[j])) for j in rivals]
+                if antipodal:
+                    angles = [min(angle, math.pi - angle) for angle in angles]
+                assert found[i] == rivals[int(np.argmin(angles))]
+
+
+def test_a_row_without_rivals_has_no_neighbour():
+    weight = torch.eye(3, dtype=torch.float64)[None]
+    found = pairs.nearest_rows(weight, pairs.row_lengths(weight), labels=torch.tensor([[1, 1, 1]]))
+    assert found.tolist() == [[-1, -1, -1]]
 
 
 @pytest.mark.parametrize("name", losses.LOSSES)
@@ -59,8 +115,7 @@ def test_the_path_of_gpus_gives_the_same_on_a_cpu(name, monkeypatch):
     weight[0, 7] = weight[0, 3]  # copies
     weight[1, 5] = weight[1, 6] + 1e-3  # a close pair
     expected = losses.get(name).value_and_grad(weight)
-    for module in (pairs, losses):
-        monkeypatch.setattr(module, "on_gpu", lambda _: True)
+    monkeypatch.setattr(pairs, "on_gpu", lambda _: True)
     found = losses.get(name).value_and_grad(weight)
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)

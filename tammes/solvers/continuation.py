@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from tammes.geometry import Floats
-from tammes.pairs import few_threads, on_gpu, unit_rows
+from tammes.pairs import few_threads, on_gpu, row_lengths
 from tammes.solvers.run import Budget, Progress, ProgressCallback, Status, silent
 
 __all__ = ["Descended", "descend", "ladder", "soft_min"]
@@ -91,7 +91,8 @@ def descend(
         Unit points. The minimal angle may be smaller than at the start: the caller compares. A
         start with coinciding or non-finite rows stays as it is. Ctrl-C returns what there is.
     """
-    climb = _Climb(unit_rows(torch.tensor(points, dtype=torch.float64, device=device))[0], budget)
+    rows = torch.tensor(points, dtype=torch.float64, device=device).reshape(-1, *points.shape[-2:])
+    climb = _Climb(rows / row_lengths(rows), budget)
     status, p = Status.CONVERGED, exponents[0]
     try:
         with few_threads(climb.points):

@@ -27,7 +27,7 @@ from torch import Tensor
 from tammes import geometry
 from tammes.errors import DeviceError, InvalidParameterError
 from tammes.geometry import Floats
-from tammes.losses import Loss
+from tammes.losses.loss import Loss
 from tammes.pairs import few_threads
 from tammes.solvers.run import Budget, Progress, ProgressCallback, Status, silent
 

@@ -1,6 +1,7 @@
 """Every registered loss against 50-digit double loops, closed forms and laws."""
 
 import math
+import pickle
 
 import numpy as np
 import oracles
@@ -8,10 +9,12 @@ import pytest
 import torch
 
 from tammes import losses
-from tammes.errors import InvalidParameterError, TammesError, UnknownNameError
+from tammes.errors import InvalidParameterError
 
 NAMES = sorted(losses.LOSSES)
-REPELLING = [name for name in NAMES if name != "cosine"]  # whose gradient lives on near-copies (Eq. 7)
+REPELLING = [
+    name for name in NAMES if name not in ("cosine", "orthogonal")
+]  # whose gradient lives on near-copies (Eq. 7)
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 VARIANTS = [(name, 2.0) for name in NAMES] + [("riesz-fisher", 0.5), ("riesz-fisher", 1)]
 
@@ -83,8 +86,8 @@ def test_loss_is_a_mean_over_rows(name):
 def test_batches_are_loops(name, dtype, block_size):
     weight = rows(2, 3, 6, 4, dtype=dtype)
     weight[0, 1, 5] = 2.0 * weight[0, 1, 0]  # an exact copy in one of them
-    loss = losses.get(name)
-    value, grad = loss.value_and_grad(weight, block_size)
+    loss = losses.get(name, block_size=block_size)
+    value, grad = loss.value_and_grad(weight)
     assert value.shape == (2, 3)
     assert grad.shape == weight.shape
     tolerance = 100 * torch.finfo(dtype).eps
@@ -99,7 +102,7 @@ def test_batches_are_loops(name, dtype, block_size):
 @pytest.mark.parametrize("block_size", [1, 7, 100])
 def test_blocks_change_nothing(name, block_size):
     weight = rows(23, 3)
-    value, grad = losses.get(name).value_and_grad(weight, block_size)
+    value, grad = losses.get(name, block_size=block_size).value_and_grad(weight)
     expected = losses.get(name).value_and_grad(weight)
     torch.testing.assert_close((value, grad), expected, rtol=1e-12, atol=1e-13)
 
@@ -109,7 +112,7 @@ def test_blocks_change_nothing(name, block_size):
 def test_a_copy_over_a_thousand_rows_away_is_seen(name, block_size):
     points = oracles.random_code(1100, 3)
     points[1090] = oracles.normalized(points[3] + [[1e-4, -1e-4, 1e-4]])[0]
-    value = losses.get(name)(torch.from_numpy(points), block_size)
+    value = losses.get(name, block_size=block_size)(torch.from_numpy(points))
     assert value.item() == pytest.approx(oracles.loss_by_rows(name, points), rel=1e-10)
     alone = oracles.loss_by_rows(name, np.delete(points, 1090, axis=0))
     assert abs(value.item() - alone) > 1e-6 * abs(alone)  # the copy does count
@@ -120,7 +123,7 @@ def test_a_copy_over_a_thousand_rows_away_is_seen(name, block_size):
 def test_an_exact_copy_over_a_thousand_rows_away_is_pushed_off(name, block_size):
     points = torch.from_numpy(oracles.random_code(1100, 3))
     points[1090] = points[3]
-    _, grad = losses.get(name).value_and_grad(points, block_size)
+    _, grad = losses.get(name, block_size=block_size).value_and_grad(points)
     assert grad.isfinite().all()
     moved = points - 1e-6 * grad / grad[3].norm()
     assert losses.mma(moved[[3, 1090]]).item() < -1e-6  # apart
@@ -201,6 +204,8 @@ def pair(theta, norms, d, dtype=torch.float64):
 @pytest.mark.parametrize("norms", [(1.0, 1.0), (0.5, 3.0)])
 @pytest.mark.parametrize("d", [2, 3, 10])
 def test_gradient_of_one_pair(name, s, theta, norms, d):
+    if name == "orthogonal" and theta == math.pi / 2:
+        pytest.skip("no gradient at a right angle")
     check_gradient_of_one_pair(name, s, pair(theta, norms, d), 1e-9)
 
 
@@ -302,66 +307,7 @@ def test_exact_antipodes(name, s):
     torch.testing.assert_close(grad, torch.zeros_like(grad), rtol=0.0, atol=1e-15)
 
 
-# --- faces and refusals ---------------------------------------------------------------------------
-
-MODULES = [
-    (losses.MMALoss(), losses.mma),
-    (losses.CosineLoss(), losses.cosine),
-    (losses.RieszFisherLoss(), losses.riesz_fisher),
-    (losses.RieszFisherLoss(s=1.0, block_size=20), lambda w: losses.riesz_fisher(w, 1.0)),
-    (losses.LogarithmicLoss(block_size=20), losses.logarithmic),
-]
-
-
-def test_every_loss_has_both_faces():
-    assert {module.loss.name for module, _ in MODULES} == set(losses.LOSSES) == set(oracles.LOSSES)
-
-
-@pytest.mark.parametrize(("module", "function"), MODULES, ids=lambda face: getattr(face, "__name__", None))
-def test_modules_equal_functions(module, function):
-    weight = rows(2, 8, 3)
-    torch.testing.assert_close(module(weight), function(weight), rtol=1e-14, atol=0.0)
-    torch.testing.assert_close(grad_of(module, weight), grad_of(function, weight), rtol=1e-12, atol=1e-13)
-    expected = losses.get(module.loss.name, getattr(module.loss, "s", 2.0))
-    assert torch.equal(function(weight), expected(weight))
-    assert repr(module.loss) in repr(module)
-    assert not list(module.parameters())
-
-
-@every_loss
-def test_get(name):
-    loss = losses.get(name)
-    assert loss.name == name
-    assert losses.get(loss) is loss
-    assert loss == losses.get(name)
-
-
-def test_the_exponent_reaches_riesz_fisher():
-    assert losses.get("riesz-fisher").s == 2.0
-    assert losses.get("riesz-fisher", s=0.5) == losses.RieszFisher(0.5)
-
-
-@pytest.mark.parametrize(
-    ("typo", "closest"),
-    [("rietz-fisher", "riesz-fisher"), ("logaritmic", "logarithmic"), ("mmaa", "mma"), ("?", "")],
-)
-def test_unknown_names_list_the_known_ones_closest_first(typo, closest):
-    with pytest.raises(UnknownNameError) as caught:
-        losses.get(typo)
-    message = str(caught.value)
-    assert all(name in message for name in NAMES)
-    assert message.startswith(f"`loss` must be one of: {closest}")
-    assert message.endswith(f"Got {typo!r}.")
-    assert isinstance(caught.value, LookupError)
-    assert isinstance(caught.value, TammesError)
-
-
-@pytest.mark.parametrize("s", [0, -1.0, math.nan, math.inf, "2", None, 1j])
-def test_exponents_that_are_not_positive_numbers(s):
-    with pytest.raises(InvalidParameterError, match="`s` must be a positive finite number"):
-        losses.get("riesz-fisher", s=s)
-    with pytest.raises(InvalidParameterError):
-        losses.RieszFisherLoss(s=s)
+# --- refusals ------------------------------------------------------------------------------------
 
 
 @every_loss
@@ -370,8 +316,10 @@ def test_exponents_that_are_not_positive_numbers(s):
     [
         pytest.param(torch.eye(3, dtype=torch.int64), "floating-point.*int64", id="integers"),
         pytest.param(torch.eye(3, dtype=torch.complex64), "floating-point.*complex64", id="complex"),
-        pytest.param(torch.ones(1, 3), r"n >= 2.*\(1, 3\)", id="one row"),
-        pytest.param(torch.ones(3), r"n >= 2.*\(3,\)", id="1-D"),
+        pytest.param(torch.ones(3), r"d >= 2.*\(3,\)", id="1-D"),
+        pytest.param(torch.eye(3).to_sparse(), "dense.*sparse", id="sparse"),
+        pytest.param(torch.ones(3, 2, device="meta"), "meta device", id="meta"),
+        pytest.param([[1.0, 0.0], [0.0, 1.0]], "floating-point.*list", id="a list"),
         pytest.param(torch.ones(3, 1), r"d >= 2.*\(3, 1\)", id="one column"),
     ],
 )
@@ -406,9 +354,220 @@ def test_a_gradient_penalty_raises(name):
 def test_cuda_agrees_with_the_processor(name, dtype):
     weight = rows(3, 40, 4, dtype=dtype)
     weight[1, 30] = weight[1, 2]
-    loss, tolerance = losses.get(name), 1000 * torch.finfo(dtype).eps
-    on_cuda, on_cpu = loss.value_and_grad(weight.cuda(), 500), loss.value_and_grad(weight)
+    loss, tolerance = losses.get(name, block_size=500), 1000 * torch.finfo(dtype).eps
+    on_cuda, on_cpu = loss.value_and_grad(weight.cuda()), loss.value_and_grad(weight)
     for got, expected in zip(on_cuda, on_cpu, strict=True):
         assert got.is_cuda
         largest = expected.abs().max().item()
         torch.testing.assert_close(got.cpu(), expected, rtol=tolerance, atol=tolerance * largest)
+
+
+# --- options: which rows take part, and how ------------------------------------------------------------
+
+OPTIONS = [
+    {"antipodal": True},
+    {"reduction": "sum"},
+    {"antipodal": True, "reduction": "sum"},
+    {"labels": [0, 1, 1, 2, 0, 0, 3, 3, 1]},
+    {"labels": [0, 1, 1, 2, 0, 0, 3, 3, 1], "antipodal": True, "reduction": "sum"},
+    {"mask": [1, 1, 0, 1, 1, 0, 1, 1, 1]},
+    {"mask": [1, 1, 0, 1, 1, 0, 1, 1, 1], "labels": [0, 1, 1, 2, 0, 0, 3, 3, 1], "antipodal": True},
+    {"labels": [5, 5, 5, 5, 5, 5, 5, 5, 1]},
+]
+
+
+def split(options):
+    """What belongs to the loss, and what to the call, as tensors."""
+    call = {name: torch.tensor(options[name]) for name in ("labels", "mask") if name in options}
+    if "mask" in call:
+        call["mask"] = call["mask"].bool()
+    return {name: value for name, value in options.items() if name not in call}, call
+
+
+@every_variant
+@pytest.mark.parametrize("options", OPTIONS, ids=repr)
+@pytest.mark.parametrize("block_size", [None, 16])
+@pytest.mark.parametrize(("d", "dtype"), [(3, torch.float64), (70, torch.float32)])  # 70: the wide path
+def test_options_against_the_double_loop(name, s, options, block_size, d, dtype):
+    weight = rows(9, d, dtype=dtype, seed=4)
+    weight[7] = -1.1 * weight[2] + 0.05 * weight[3]  # nearly opposite
+    weight[8] = 0.7 * weight[0] + 0.05 * weight[4]  # nearly a copy
+    own, call = split(options)
+    loss = losses.get(name, s, block_size=block_size, **own)
+    expected = float(oracles.loss_with_options(name, weight.double().numpy(), s, **options))
+    tolerance = 1e-12 if dtype == torch.float64 else 2e-5
+    assert loss(weight, **call).item() == pytest.approx(expected, rel=tolerance)
+    if dtype == torch.float64:
+        weight.requires_grad_()
+        assert torch.autograd.gradcheck(lambda w: loss(w, **call), weight)
+    else:
+        exact = grad_of(lambda w: loss(w, **call), weight.double())
+        found = grad_of(lambda w: loss(w, **call), weight)
+        torch.testing.assert_close(found.double(), exact, rtol=0.0, atol=3e-5 * exact.abs().max().item())
+
+
+@every_loss
+@pytest.mark.parametrize("labels", [None, [0, 0, 1, 1, 2, 2, 2]])
+def test_labels_and_masks_of_batches_are_loops(name, labels):
+    weight = rows(3, 7, 4)
+    mask = torch.tensor([[1] * 7, [1, 0, 1, 1, 0, 1, 1], [0, 0, 0, 0, 1, 0, 0]]).bool()
+    call = {} if labels is None else {"labels": torch.tensor(labels)}
+    value, grad = losses.get(name).value_and_grad(weight, mask=mask, **call)
+    for k in range(3):
+        one, partial = losses.get(name).value_and_grad(weight[k], mask=mask[k], **call)
+        torch.testing.assert_close((value[k], grad[k]), (one, partial), rtol=1e-13, atol=0.0)
+    assert value[2] == 0.0
+    assert not grad[2].any()
+
+
+@every_loss
+@pytest.mark.parametrize("shape", [(0, 3), (1, 3), (2, 1, 3), (0, 4, 3)])
+def test_fewer_than_two_rows_cost_nothing(name, shape):
+    weight = torch.ones(shape, requires_grad=True)
+    value = losses.get(name)(weight)
+    assert value.shape == shape[:-2]
+    assert not value.any()
+    value.sum().backward()  # connected to the graph
+    assert torch.equal(weight.grad, torch.zeros(shape))
+
+
+@every_loss
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("d", [3, 70])
+def test_zero_rows_take_no_part(name, dtype, d):
+    weight = rows(8, d, dtype=dtype)
+    others = weight[[0, 2, 3, 5, 6, 7]]
+    weight[1], weight[4] = 0.0, -0.0
+    value, grad = losses.get(name).value_and_grad(weight)
+    expected, partial = losses.get(name).value_and_grad(others)
+    torch.testing.assert_close(value, expected, rtol=0.0, atol=0.0)
+    torch.testing.assert_close(grad[[0, 2, 3, 5, 6, 7]], partial, rtol=0.0, atol=0.0)
+    assert not grad[[1, 4]].any()
+    assert losses.get(name)(torch.zeros(5, d, dtype=dtype)) == 0.0
+
+
+@every_loss
+def test_dead_rows_take_no_part(name):
+    weight = rows(8, 3)
+    weight[[1, 4]] *= 1e-6
+    loss = losses.get(name, dead=1e-4)
+    expected, partial = losses.get(name).value_and_grad(weight[[0, 2, 3, 5, 6, 7]])
+    value, grad = loss.value_and_grad(weight)
+    assert value == expected
+    assert torch.equal(grad[[0, 2, 3, 5, 6, 7]], partial)
+    assert losses.get(name)(weight) != expected
+
+
+@every_loss
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("n", [6, 40])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_what_is_not_a_number_is_not_silent(name, bad, n, dtype):
+    weight = rows(2, n, 3, dtype=dtype)
+    weight[0, 2, 1] = bad
+    weight[0, 4] = 0.0
+    value, grad = losses.get(name, block_size=100).value_and_grad(weight)
+    assert value[0].isnan()
+    assert grad[0].isnan().all()
+    assert value[1].isfinite()
+    assert grad[1].isfinite().all()
+    kept = torch.ones(n, dtype=torch.bool)
+    kept[2] = False
+    assert losses.get(name)(weight[0], mask=kept).isfinite()  # it takes no part
+
+
+@every_loss
+def test_a_random_subset_is_the_loss_of_those_rows(name):
+    weight = rows(50, 4)
+    state = torch.get_rng_state()
+    loss = losses.get(name, sample=0.3)
+    value, grad = loss.value_and_grad(weight, seed=5)
+    chosen = grad.any(dim=1)
+    assert int(chosen.sum()) == 15
+    expected = losses.get(name).value_and_grad(weight[chosen])
+    assert torch.equal(value, expected[0])
+    assert torch.equal(grad[chosen], expected[1])
+    assert torch.equal(loss.value_and_grad(weight, seed=5)[1], grad)
+    assert not torch.equal(loss.value_and_grad(weight, seed=6)[1], grad)
+    assert not torch.equal(loss.value_and_grad(weight)[1], loss.value_and_grad(weight)[1])  # drawn anew
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@every_loss
+def test_every_row_is_drawn_as_often_as_the_others(name):
+    weight, loss = rows(10, 4), losses.get(name, sample=0.5)
+    counts = sum(loss.value_and_grad(weight, seed=seed)[1].any(dim=1).long() for seed in range(200))
+    assert 70 <= counts.min() <= counts.max() <= 130  # 100 expected, standard deviation 7
+
+
+@every_loss
+def test_a_sum_is_the_mean_times_its_terms(name):
+    weight = rows(9, 4)
+    terms = 9 if isinstance(losses.get(name), losses.NearestLoss) else 72
+    mean, total = losses.get(name)(weight), losses.get(name, reduction="sum")(weight)
+    assert total.item() == pytest.approx(terms * mean.item(), rel=1e-14)
+
+
+@every_loss
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (
+            {"labels": torch.zeros(4, dtype=torch.long)},
+            r"`labels` must be of shape \(5,\), one entry a row. Got \(4,\)",
+        ),
+        ({"labels": torch.zeros(5)}, "`labels` must be a tensor of whole numbers. Got torch.float32"),
+        ({"labels": [0, 1, 2, 3, 4]}, "`labels` must be a tensor of whole numbers. Got <class 'list'>"),
+        ({"mask": torch.ones(6, dtype=torch.bool)}, r"`mask` must be of shape \(5,\)"),
+        ({"mask": torch.ones(5, dtype=torch.long)}, "`mask` must be a tensor of booleans. Got torch.int64"),
+        ({"labels": torch.ones(5, dtype=torch.bool)}, "`labels` must be a tensor of whole numbers. Got torch.bool"),
+        ({"nearest": torch.zeros(3, dtype=torch.long)}, r"`nearest` must be row numbers of shape \(5,\)"),
+    ],
+)
+def test_arguments_that_do_not_fit_the_rows(name, call, said):
+    with pytest.raises(InvalidParameterError, match=said):
+        losses.get(name)(rows(5, 3), **call)
+
+
+# --- the operator ------------------------------------------------------------------------------------
+
+
+@every_variant
+def test_compiled_in_one_graph_the_gradients_are_those_of_eager(name, s):
+    weight = rows(12, 5)
+    labels = torch.tensor([0, 1, 2] * 4)
+
+    def term(w):
+        return (w * w).sum() + 0.3 * losses.get(name, s, reduction="sum", antipodal=True)(2.0 * w, labels=labels)
+
+    compiled = torch.compile(term, fullgraph=True, backend="aot_eager")
+    assert torch.equal(grad_of(compiled, weight), grad_of(term, weight))
+    assert torch.equal(grad_of(compiled, 0.5 * weight + 1.0), grad_of(term, 0.5 * weight + 1.0))
+
+
+@every_variant
+def test_the_operator_keeps_the_rules_of_operators(name, s):
+    weight = rows(7, 3).requires_grad_()
+    key = repr(losses.get(name, s, block_size=10))
+    checks = ("test_schema", "test_faketensor")
+    found = torch.library.opcheck(torch.ops.tammes.loss, (weight, key, None, None, None, -1), test_utils=checks)
+    assert found == dict.fromkeys(checks, "SUCCESS")
+
+
+@every_loss
+def test_autocast_does_not_touch_the_precision(name):
+    weight = rows(20, 70, dtype=torch.float32)
+    expected = grad_of(losses.get(name), weight)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = grad_of(losses.get(name), weight)
+        value = losses.get(name)(weight)
+    assert torch.equal(found, expected)
+    assert value.dtype == torch.float32
+
+
+@every_variant
+def test_a_loss_crosses_into_another_process(name, s):
+    loss = losses.get(name, s, antipodal=True)
+    again = pickle.loads(pickle.dumps(loss))
+    assert again == loss
+    assert torch.equal(again(rows(5, 3)), loss(rows(5, 3)))

@@ -1,0 +1,184 @@
+"""Losses over every row and its nearest row: MMA and cosine.
+
+`(1/m) sum_i phi(theta_i)`, theta_i the angle of row i to its nearest row, m the number of rows that have
+one. Cost: the cosines, O(n^2 d) time in tiles, to find who is nearest; then O(n d) for the angles and
+their gradient, in chunks of rows. With known neighbours only the second part is left.
+"""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from tammes.losses.loss import Loss
+from tammes.pairs import block_dtype, nearest_rows, pair_tangents, row_lengths, slices, unit_rows
+
+__all__ = ["MMA", "Cosine", "NearestLoss"]
+
+_WIDE = 64  # dimensions from which float32 rows are not widened to float64
+_STEEP = 0.99  # cosines beyond, whose angles and tangents take the half-angle form
+
+
+class NearestLoss(Loss):
+    """`(1/m) sum_i phi(theta_i)`, theta_i the angle of row i to its nearest row."""
+
+    @abc.abstractmethod
+    def potential(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """`phi(theta)` and `phi'(theta)`, theta in radians."""
+
+    def nearest(self, weight: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Nearest row of every row of `weight` `(..., n, d)` as this loss sees them, `(..., n)`; -1 for none."""
+        rows = weight.detach().reshape(-1, *weight.shape[-2:])
+        length = row_lengths(rows)
+        batch, n, _ = rows.shape
+        flat = None if labels is None else labels.expand(batch, n)
+        found = nearest_rows(
+            rows,
+            length.masked_fill(length == 0.0, 1.0),
+            block_size=self.block_size,
+            antipodal=self.antipodal,
+            labels=flat,
+        )
+        return found.view(weight.shape[:-1])
+
+    def evaluate(
+        self, rows: Tensor, length: Tensor, labels: Tensor | None, nearest: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """See `Loss.evaluate`."""
+        wide = rows.dtype != torch.float64 and rows.shape[-1] >= _WIDE
+        unit = None if wide else unit_rows(rows, length)  # (B, n, d) float64
+        complete = labels is None and nearest is None  # then every row has a nearest one
+        if nearest is None:
+            blocks = None if unit is None else unit.to(block_dtype(rows))
+            options: dict[str, Any] = {"block_size": self.block_size, "antipodal": self.antipodal, "labels": labels}
+            nearest = nearest_rows(rows, length, blocks, **options)  # (B, n)
+        if unit is not None and complete:
+            return self._of_all(unit, length, nearest)
+        batch, n, d = rows.shape
+        scale = length.new_ones(batch, 1)
+        if self.reduction == "mean":
+            scale /= (nearest >= 0).sum(dim=-1, keepdim=True).clamp_min_(1)
+        there = nearest + torch.arange(0, batch * n, n, device=rows.device)[:, None] * (nearest >= 0)
+        pairs = _Pairs(self, rows, length, there.view(-1), scale.expand(batch, n).reshape(-1, 1))
+        some = (there.view(-1) >= 0).nonzero()[:, 0]
+        if wide:
+            some = pairs.add_wide(some)
+        for chunk in slices(len(some), d):
+            pairs.add_exact(some[chunk])
+        return (pairs.phi.view(batch, n) * scale).sum(dim=-1), pairs.grad.view_as(rows)
+
+    def _of_all(self, unit: Tensor, length: Tensor, nearest: Tensor) -> tuple[Tensor, Tensor]:
+        """Value and gradient where every row looks at another, by the half-angle form: all at once."""
+        batch, n, d = unit.shape
+        if batch > 1:
+            nearest = nearest + torch.arange(0, batch * n, n, device=unit.device)[:, None]
+        flat, there = unit.view(-1, d), nearest.view(-1)
+        v = flat.index_select(0, there)
+        sign = _signs(flat, v) if self.antipodal else None
+        theta, toward, back = pair_tangents(flat, v if sign is None else v.mul_(sign), None, there, n)
+        phi, slope = self.potential(theta)
+        # Moving u towards its neighbour shrinks the angle: d theta / d u = -toward.
+        scale = 1.0 if self.reduction == "sum" else 1.0 / n
+        slope = slope.mul_(-scale)[:, None]
+        grad = toward.mul_(slope).index_add_(0, there, back.mul_(slope if sign is None else slope * sign))
+        return phi.view(batch, n).sum(dim=-1).mul_(scale), grad.view_as(unit).div_(length)
+
+
+def _signs(u: Tensor, v: Tensor) -> Tensor:
+    """Which end of its line is nearer to u: 1 for v and -1 for -v, `(m, 1)`."""
+    return torch.where((u * v).sum(dim=-1, keepdim=True) < 0.0, -1.0, 1.0)
+
+
+class _Pairs:
+    """Rows `(B, n, d)` and the row that some of them look at: phi of the angles, and its gradient, in chunks."""
+
+    def __init__(self, loss: NearestLoss, rows: Tensor, length: Tensor, there: Tensor, scale: Tensor) -> None:
+        self._loss, self._n = loss, rows.shape[1]
+        self._flat = rows.view(-1, rows.shape[2])
+        self._length = length.view(-1, 1)
+        self._there = there  # (N,), among all rows of the batch; -1 for nobody
+        self._scale = scale  # (N, 1): what phi of each row is multiplied by
+        single = rows.dtype != torch.float64
+        self.phi = torch.zeros_like(self._length)  # stays zero where a row looks at nobody
+        self.grad = torch.zeros_like(self._flat, dtype=torch.float32 if single else torch.float64)
+
+    def add_exact(self, here: Tensor) -> None:
+        """Add the pairs of the rows `here` by the half-angle form, in float64."""
+        there, length = self._there[here], self._length[here]
+        length_there = self._length[there]
+        u = unit_rows(self._flat[here], length)
+        v = unit_rows(self._flat[there], length_there)
+        if self._loss.antipodal:
+            sign = _signs(u, v)
+            v, length_there = v * sign, length_there * sign
+        theta, toward, back = pair_tangents(u, v, here, there, self._n)
+        phi, slope = self._loss.potential(theta)
+        self.phi[here] = phi[:, None]
+        slope = slope[:, None] * -self._scale[here]
+        self.grad.index_add_(0, here, toward.mul_(slope / length).to(self.grad.dtype))
+        self.grad.index_add_(0, there, back.mul_(slope / length_there).to(self.grad.dtype))
+
+    def add_wide(self, some: Tensor) -> Tensor:
+        """Add the pairs whose angle is plain from its cosine, in float32; the rows that are left over."""
+        flat = self._flat.float()
+        every = len(some) == len(flat)
+        own = torch.zeros_like(self._length)  # what multiplies each row itself
+        steep = []
+        for chunk in slices(len(some), flat.shape[1]):
+            here = some[chunk]
+            there = self._there[here]
+            lengths = self._length[here], self._length[there]
+            u, v = flat[chunk if every else here], flat[there]
+            cosine = (u * v).sum(dim=-1, keepdim=True).double() / (lengths[0] * lengths[1])
+            doubtful = cosine.abs() > _STEEP
+            steep.append(here[doubtful[:, 0]])
+            sign = torch.where(cosine < 0.0, -1.0, 1.0) if self._loss.antipodal else 1.0
+            cosine = (cosine * sign).masked_fill_(doubtful, 0.0)
+            phi, slope = self._loss.potential(cosine.acos())
+            self.phi[here] = phi
+            # d theta / d u = -(v - c u) / sin theta, at either end.
+            pull = (slope * self._scale[here] / (1.0 - cosine.square()).sqrt()).masked_fill_(doubtful, 0.0)
+            cross = (-pull * sign / (lengths[0] * lengths[1])).float()
+            own.index_add_(0, here, pull * cosine / lengths[0].square())
+            own.index_add_(0, there, pull * cosine / lengths[1].square())
+            if every:
+                self.grad[chunk].addcmul_(v, cross)
+            else:
+                self.grad.index_add_(0, here, v.mul_(cross))
+            self.grad.index_add_(0, there, u * cross)
+        self.grad.addcmul_(own.float(), flat)
+        return torch.cat(steep) if steep else some
+
+
+@final
+@dataclass(frozen=True)
+class MMA(NearestLoss):
+    """Maximise the Minimal Angles: `-(1/n) sum_i min_j theta_ij` (Eq. 6).
+
+    For one pair the gradient has length `1/|w|` at every angle (Eq. 8).
+    """
+
+    name = "mma"
+
+    def potential(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """`-theta` and `-1`."""
+        return -theta, torch.full_like(theta, -1.0)
+
+
+@final
+@dataclass(frozen=True)
+class Cosine(NearestLoss):
+    """The largest cosine of every row: `(1/n) sum_i max_j cos theta_ij` (Eq. 5).
+
+    For one pair the gradient has length `sin theta / |w|` (Eq. 7): it vanishes for near-copies.
+    """
+
+    name = "cosine"
+
+    def potential(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """`cos theta` and `-sin theta`."""
+        return theta.cos(), -theta.sin()
