@@ -55,6 +55,7 @@ FLOORS = {
     "solvers.compiled": 4,
     "solvers.polish": 4,
     "tables": 4,
+    "weights": 4,
     "constructions.binary": 5,
     "constructions.families": 5,
     "hunting.rounds": 5,

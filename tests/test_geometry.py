@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import mpmath
@@ -144,6 +145,25 @@ def test_nearest_neighbours(make, n, d):
     np.testing.assert_array_equal(angles, geometry.angle(points, points[indices]))
     assert (indices != np.arange(n)).all()
     np.testing.assert_array_equal(points, before)
+
+
+def test_progress_counts_the_points_that_are_done(monkeypatch):
+    monkeypatch.setattr(geometry, "_BLOCK", 1_000)
+    done = []
+    geometry.nearest_neighbours(oracles.random_code(70, 3), progress=done.append)
+    assert done == [14, 28, 42, 56, 70]
+
+
+def test_memory_of_many_copies_in_many_dimensions():
+    points = np.tile(oracles.random_code(1, 4000), (70, 1))  # 4,830 pairs: 147 MiB for each array of all their rows
+    tracemalloc.start()
+    try:
+        angles, _ = geometry.nearest_neighbours(points)
+        assert len(geometry.pairs_within(points, 0.0)[0]) == 70 * 69 // 2
+        assert tracemalloc.get_traced_memory()[1] < 256 << 20
+    finally:
+        tracemalloc.stop()
+    assert (angles == 0.0).all()
 
 
 @pytest.mark.usefixtures("blocks")
