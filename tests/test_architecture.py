@@ -24,7 +24,9 @@ FLOORS = {
     "bounds.schlaefli": 2,
     "bounds.universal": 2,
     "certificates": 2,
+    "checkpoints": 2,
     "closed_forms": 2,
+    "layers": 1,
     "losses": 2,
     "solvers.bordered": 2,
     "solvers.kernels": 2,
@@ -93,7 +95,7 @@ FLOORS = {
     "__main__": 14,
 }
 # The search wing; the last two load it when they run.
-TORCH = {"losses", "pairs", "solvers.sgd", "solvers.continuation", "api", "bench"}
+TORCH = {"checkpoints", "layers", "losses", "pairs", "solvers.sgd", "solvers.continuation", "api", "bench"}
 NUMBA = {"solvers.kernels"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
