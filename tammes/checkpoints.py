@@ -132,7 +132,7 @@ def _read_torch(path: Path, *, mapped: bool) -> object:
         named = re.search(r"GLOBAL (\S*\w)(?=\s|$)", str(error))
         if named is None and ("GLOBAL" in str(error) or "nsupported" not in str(error)):  # cut off, even in a name
             raise FileFormatError(path, f"damaged, or not a file of torch.save ({_one_line(error)})") from None
-        such = "" if named is None else f" such as {named[1]}"
+        such = "" if named is None else f" such as {_printable(named[1][:80])}"
         reason = f"holds Python objects{such}; reading them could run code, and is refused"
         raise FileFormatError(path, reason, _REMEDY) from None
     except Exception as error:  # every kind of damage has an exception of its own
@@ -145,7 +145,7 @@ def _read_torch(path: Path, *, mapped: bool) -> object:
 def _one_line(error: Exception) -> str:
     """The first sentence of a message of a library, without the advice that may follow."""
     text = re.split(r"\. |\n|: \[enforce|: This is", str(error).strip())[0]
-    return " ".join(text.split())[:120].rstrip(".") or type(error).__name__
+    return _printable(" ".join(text.split())[:120]).rstrip(".") or type(error).__name__
 
 
 def _state_of(document: object, depth: int = 0) -> dict[str, torch.Tensor]:
@@ -172,7 +172,9 @@ def _described(document: object) -> str:
     if isinstance(document, Mapping):
         if not document:
             return "an empty mapping"
-        names = ", ".join(f"{str(key)[:40]} ({type(value).__name__})" for key, value in list(document.items())[:5])
+        names = ", ".join(
+            f"{_printable(str(key)[:40])} ({type(value).__name__})" for key, value in list(document.items())[:5]
+        )
         return f"a mapping with {names}{', ...' if len(document) > 5 else ''}"
     if isinstance(document, torch.Tensor):
         return f"one tensor of shape {tuple(document.shape)}"
@@ -195,4 +197,9 @@ def _name_inside(name: str) -> str:
     parts = [part for part in name.split(".") if part not in _WRAPPERS]
     while len(parts) > 1 and parts[0] == "module":
         parts = parts[1:]
-    return ".".join(parts) or name
+    return _printable(".".join(parts) or name)
+
+
+def _printable(text: str) -> str:
+    """Text without what would steer a terminal: a file may hold any name."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

@@ -115,6 +115,8 @@ def _weights(
         if isinstance(made, str):
             skipped[name] = made
             continue
+        if made.name in shapes:  # stored as it is, too
+            made = replace(made, name=name)
         shapes[made.name] = tuple(value.shape)
         if reason := _reason(value):
             skipped[name] = reason

@@ -129,6 +129,12 @@ class CosineHistogram:
         """`above / pairs`; 0 without pairs."""
         return self.above / self.pairs if self.pairs else 0.0
 
+    @property
+    def sentence(self) -> str:
+        """How many of how many pairs are above the threshold."""
+        share = f"{100.0 * self.share_above:.3g} %"
+        return f"{self.above:,} of {self.pairs:,} pairs above {self.threshold:g} ({share})"
+
 
 def measure(
     rows: ArrayLike,
