@@ -216,8 +216,9 @@ def _summary(networks: Sequence[Inspection]) -> list[Text]:
             lines.append(Text(f"minimal angles{of}: none"))
             continue
         count = len(network.angles)
-        all_of = f"{count}" if count == len(network.measures) else f"{count} of {len(network.measures)}"
+        total = len(network.measures)
+        all_of = f"{count}" if count == total else f"{count} of {total}"
         least = f"smallest {network.angles[network.smallest]:.4f}° ({network.smallest})"
-        layers = f"{all_of} layer{'' if count == 1 else 's'}"
+        layers = f"{all_of} layer{'' if total == 1 else 's'}"
         lines.append(Text(f"minimal angles{of}: {least}, mean {mean:.4f}° over {layers}", style="bold"))
     return lines

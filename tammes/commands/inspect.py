@@ -75,7 +75,8 @@ def inspect(
         read = [checkpoints.read_layers(path) for path in paths]
         chosen = [_chosen(layers, include, exclude) for layers, _ in read]
         if not any(chosen):
-            raise InvalidParameterError("include", "a pattern that leaves some layer", _asked(include, exclude))
+            asked, names = _asked(include, exclude), ", ".join(layer.name for layer in read[0][0])
+            raise InvalidParameterError("include", "a pattern that leaves some layer", asked, f"There are: {names}.")
         one = layer
         if layer is not None or histogram:
             one = _named(paths[0], chosen[0], layer).name
