@@ -190,6 +190,7 @@ def nearest_neighbours(points: Floats, *, progress: Callable[[int], None] | None
         crowded = np.flatnonzero((np.abs(largest) < _STEEP) & (np.count_nonzero(near, axis=1) > _TIES))
         near[crowded] = False
         near[crowded, nearest[crowded]] = True
+        _thin_clusters(points, start, near)
         rows, columns = np.nonzero(near)
         for chunk in range(0, len(rows), step):
             i, j = rows[chunk : chunk + step] + start, columns[chunk : chunk + step]
@@ -269,6 +270,28 @@ def _use_tree(points: Floats) -> bool:
 def _pairs_at_once(points: Floats) -> int:
     """How many pairs of rows are gathered at once: 16 MiB of coordinates in every dimension."""
     return max(1, 8 * _PAIRS // max(8, int(points.shape[1])))
+
+
+def _thin_clusters(points: Floats, start: int, near: NDArray[np.bool_]) -> None:
+    """Fewer candidates `near` for rows that have very many, in place: these are near-copies of each other.
+
+    Their cosines differ by less than rounding. Distances from differences to one of them do not: what is left
+    to round is the diameter of the cluster, squared. Else m near-copies would cost m^2 angles.
+    """
+    left = np.flatnonzero(np.count_nonzero(near, axis=1) > _TIES)
+    while len(left):
+        cluster = left[near[left, start + left[0]] | (left == left[0])]
+        left = np.setdiff1d(left, cluster, assume_unique=True)
+        members = np.union1d(np.flatnonzero(near[cluster].any(axis=0)), start + cluster)
+        offsets = _normalized(points[members])
+        offsets -= offsets[np.searchsorted(members, start + cluster[0])]
+        squares = np.einsum("ij,ij->i", offsets, offsets)
+        here = np.searchsorted(members, start + cluster)
+        chords = squares[here, None] + squares - 2.0 * offsets[here] @ offsets.T  # squared
+        chords[~near[cluster[:, None], members]] = np.inf
+        rounding = 2.0 * _cosine_slack(points) * squares.max()
+        reach = np.sqrt(np.maximum(chords.min(axis=1), 0.0) + rounding) + 1e-14  # unit rows are rounded, too
+        near[cluster[:, None], members] &= chords <= (reach**2 + rounding)[:, None]
 
 
 def _cosine_slack(points: Floats) -> float:
