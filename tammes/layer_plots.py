@@ -49,7 +49,7 @@ def plot_layers(checkpoints: Sequence[tuple[str, Mapping[str, RowMeasure]]]) -> 
     figure = Figure(figsize=(float(np.clip(2.5 + 0.3 * len(names), 6.4, 13.0)), 4.8), layout="constrained")
     axes = figure.subplots()
     limits: set[tuple[int, float]] = set()
-    seen = [90.0]
+    seen, curves, labels = [90.0], [], []
     for k, (label, measures) in enumerate(checkpoints):
         color, marker = _STYLES[k % len(_STYLES)]
         found = [measures.get(name) for name in names]
@@ -57,11 +57,13 @@ def plot_layers(checkpoints: Sequence[tuple[str, Mapping[str, RowMeasure]]]) -> 
         seen += angles[np.isfinite(angles)].tolist()
         limits |= {(x, one.bound.degrees) for x, one in enumerate(found, 1) if one is not None and one.bound}
         size = 5.5 if len(names) <= MOST_NAMES else 3.0
-        axes.plot(place, angles, color=color, marker=marker, markersize=size, linewidth=1.5, label=label, zorder=3)
+        curves += axes.plot(place, angles, color=color, marker=marker, markersize=size, linewidth=1.5, zorder=3)
+        labels.append(_literal(label))
     if limits:
         at, height = zip(*sorted(limits), strict=True)
         width = float(np.clip(320.0 / len(names), 3.0, 14.0))
-        axes.plot(at, height, "_", color=_FAINT, markersize=width, markeredgewidth=1.6, label="upper bound", zorder=2)
+        curves += axes.plot(at, height, "_", color=_FAINT, markersize=width, markeredgewidth=1.6, zorder=2)
+        labels.append("upper bound")
     if len(names) <= MOST_NAMES:
         axes.set_xticks(place.tolist(), _shown(names), rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
     else:
@@ -70,7 +72,7 @@ def plot_layers(checkpoints: Sequence[tuple[str, Mapping[str, RowMeasure]]]) -> 
     axes.set_ylim(bottom=max(0.0, 10.0 * math.floor((min(seen) - 5.0) / 10.0)))
     axes.grid(axis="y", color="#e6ebee", linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+    figure.legend(curves, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=9)
     return figure
 
 
@@ -80,7 +82,7 @@ def plot_cosines(histograms: Sequence[tuple[str, CosineHistogram]], title: str =
     Args:
         histograms: a label each, drawn over each other; all with the same bins and threshold. Many narrow bins
             (2,000, say) are joined to fewer that fit the range of the cosines.
-        title: above the figure.
+        title: above the figure, as it is.
 
     Raises:
         InvalidParameterError: if no histogram has a pair, or their bins or thresholds differ.
@@ -98,19 +100,20 @@ def plot_cosines(histograms: Sequence[tuple[str, CosineHistogram]], title: str =
     edges, joined = _joined(histograms)
     figure = Figure(figsize=(7.0, 4.4), layout="constrained")
     axes = figure.subplots()
+    outlines, labels = [], []
     for k, ((label, histogram), counts) in enumerate(zip(histograms, joined, strict=True)):
         color = _STYLES[k % len(_STYLES)][0]
-        share = histogram.sentence
         axes.stairs(counts, edges, fill=True, color=color, alpha=0.3)
-        axes.stairs(counts, edges, color=color, linewidth=1.4, label=f"{label}: {share}" if label else share)
+        outlines.append(axes.stairs(counts, edges, color=color, linewidth=1.4))
+        labels.append(f"{_literal(label)}: {histogram.sentence}" if label else histogram.sentence)
     low, high = min(float(edges[0]), threshold), max(float(edges[-1]), threshold)
     pad = 0.04 * (high - low)
     axes.axvline(threshold, color="#222222", linestyle="--", linewidth=1.1)
     axes.axvspan(threshold, high + pad, color="#222222", alpha=0.05, linewidth=0.0)
-    axes.set(xlabel="cosine between two rows", ylabel="pairs", xlim=(low - pad, high + pad), title=title)
+    axes.set(xlabel="cosine between two rows", ylabel="pairs", xlim=(low - pad, high + pad), title=_literal(title))
     axes.set_ylim(bottom=0.0)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", frameon=False, fontsize=9)
+    figure.legend(outlines, labels, loc="outside lower center", frameon=False, fontsize=9)
     return figure
 
 
@@ -119,7 +122,12 @@ def _shown(names: Sequence[str]) -> list[str]:
     short = [name.removesuffix(".weight") or name for name in names]
     short = short if len(set(short)) == len(names) else list(names)
     head, tail = _NAME // 2 - 1, _NAME // 2
-    return [name if len(name) <= _NAME else f"{name[:head]}…{name[-tail:]}" for name in short]
+    return [_literal(name if len(name) <= _NAME else f"{name[:head]}…{name[-tail:]}") for name in short]
+
+
+def _literal(text: str) -> str:
+    """Text that is no formula, whatever is in it."""
+    return text.replace("$", r"\$")
 
 
 def _joined(histograms: Sequence[tuple[str, CosineHistogram]]) -> tuple[Floats, list[NDArray[np.int64]]]:

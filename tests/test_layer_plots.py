@@ -17,8 +17,9 @@ def measured(**layers):
 
 
 def drawn(figure):
+    """The axes, and its curves by what the legend calls them."""
     (axes,) = figure.axes
-    return axes, {line.get_label(): line for line in axes.lines}
+    return axes, dict(zip(legend(figure), axes.lines, strict=True))
 
 
 def legend(figure):
@@ -141,6 +142,17 @@ def test_what_cannot_be_drawn():
     for other in (weights.cosine_histogram(SQUARE, 20), weights.cosine_histogram(SQUARE, 10, threshold=0.5)):
         with pytest.raises(InvalidParameterError, match="`histograms` must be of the same bins and threshold"):
             layer_plots.plot_cosines([("a", square), ("b", other)])
+
+
+def test_names_are_no_formulas():
+    name = r"layer $\nonsense{$"
+    label = "_$x.pt"  # an underscore in front would hide it from a legend
+    figure = layer_plots.plot_layers([(label, {name: weights.measure(SQUARE)})])
+    assert plots.figure_bytes(figure)
+    assert legend(figure)[0] == r"_\$x.pt"
+    figure = layer_plots.plot_cosines([(label, weights.cosine_histogram(SQUARE))], name)
+    assert plots.figure_bytes(figure)
+    assert legend(figure)[0].startswith(r"_\$x.pt: ")
 
 
 def test_pictures_become_files():

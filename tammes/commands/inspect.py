@@ -197,6 +197,6 @@ def _picture(networks: Sequence[Inspection], layer: str | None, suffix: str) -> 
 
     if layer is None:
         return plots.figure_bytes(layer_plots.plot_layers([(each.label, each.measures) for each in networks]), suffix)
-    sizes = dict.fromkeys(f"{each.measures[layer].n} rows in $R^{{{each.measures[layer].d}}}$" for each in networks)
+    sizes = dict.fromkeys(f"{each.measures[layer].n} rows in R^{each.measures[layer].d}" for each in networks)
     shown = [(each.label, each.cosines[layer]) for each in networks]
     return plots.figure_bytes(layer_plots.plot_cosines(shown, f"{layer}: {', '.join(sizes)}"), suffix)
