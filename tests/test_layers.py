@@ -253,3 +253,9 @@ def test_other_views_of_one_storage_are_not_tied():
     found, skipped = by_name({"x.in_proj_weight": attention, "y.in_proj_weight": attention})
     assert [layer.note for layer in found.values()] == ["tied with y.in_proj_weight"] * 3
     assert skipped == {"y.in_proj_weight": "tied with x.in_proj_weight"}
+
+
+def test_two_tensors_for_one_name_are_both_kept():
+    state = {"weight": torch.eye(3), "weight_orig": torch.eye(4), "weight_u": torch.ones(4)}
+    found, _ = by_name(state)
+    assert {name: layer.n for name, layer in found.items()} == {"weight": 3, "weight_orig": 4}
