@@ -17,6 +17,7 @@ from tammes.commands.bound import bound as bound_command
 from tammes.commands.certify import certify as certify_command
 from tammes.commands.compare import compare as compare_command
 from tammes.commands.construct import construct as construct_command
+from tammes.commands.inspect import inspect as inspect_command
 from tammes.commands.polish import polish as polish_command
 from tammes.commands.search import Antipodal, Symmetry, Workers
 from tammes.commands.search import search as search_command
@@ -62,6 +63,7 @@ app.command("table")(table_command)
 app.command("bound")(bound_command)
 app.command("construct")(construct_command)
 app.command("compare")(compare_command)
+app.command("inspect")(inspect_command)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,7 +35,7 @@ UNIT_TOLERANCE = 1e-9
 """How far off the unit sphere a row may be: ten times what nine printed decimals lose."""
 
 _BLOCK = 1 << 22  # cosines held at once: 32 MiB
-_PAIRS = 1 << 18  # candidate pairs whose angles are taken at once
+_PAIRS = 1 << 18  # candidate pairs whose angles are taken at once in d <= 8; fewer above, for the same memory
 _STEEP = 0.95  # cosines beyond are no measure of their angles to the last digits
 _TIES = 32  # nearest points of one point, more than which are not measured one by one
 _TREE_MIN_POINTS = 2000  # below, one blocked product is faster than building a k-d tree
@@ -165,13 +165,14 @@ def tangent_bases(points: Floats) -> Floats:
     return bases
 
 
-def nearest_neighbours(points: Floats) -> tuple[Floats, Ints]:
+def nearest_neighbours(points: Floats, *, progress: Callable[[int], None] | None = None) -> tuple[Floats, Ints]:
     """For every point, the angle to its nearest other point, and that point's index.
 
     Cost: O(n^2 d) time in blocks of 32 MiB; O(n log n) by a k-d tree for n >= 2000 in d <= 8.
 
     Args:
         points: rows on the unit sphere to `UNIT_TOLERANCE`, shape `(n, d)`. Not modified.
+        progress: called after every block with the number of points that are done; never by the tree.
 
     Returns:
         `(n,)` radians and `(n,)` indices.
@@ -180,7 +181,8 @@ def nearest_neighbours(points: Floats) -> tuple[Floats, Ints]:
         return _nearest_by_tree(points)
     n = len(points)
     angles, indices = np.full(n, np.inf), np.zeros(n, dtype=np.intp)
-    for start, _, cosines in _gram_blocks(points):
+    step = _pairs_at_once(points)
+    for start, stop, cosines in _gram_blocks(points):
         nearest = cosines.argmax(axis=1)
         largest = cosines[np.arange(len(cosines)), nearest]
         near = cosines >= (largest - _cosine_slack(points))[:, None]
@@ -188,9 +190,10 @@ def nearest_neighbours(points: Floats) -> tuple[Floats, Ints]:
         crowded = np.flatnonzero((np.abs(largest) < _STEEP) & (np.count_nonzero(near, axis=1) > _TIES))
         near[crowded] = False
         near[crowded, nearest[crowded]] = True
+        _thin_clusters(points, start, near)
         rows, columns = np.nonzero(near)
-        for chunk in range(0, len(rows), _PAIRS):
-            i, j = rows[chunk : chunk + _PAIRS] + start, columns[chunk : chunk + _PAIRS]
+        for chunk in range(0, len(rows), step):
+            i, j = rows[chunk : chunk + step] + start, columns[chunk : chunk + step]
             theta = angle(points[i], points[j])
             # Rows come in order: the smallest angle of each run, then its first place.
             first = np.flatnonzero(np.r_[True, i[1:] != i[:-1]])
@@ -199,6 +202,8 @@ def nearest_neighbours(points: Floats) -> tuple[Floats, Ints]:
             hit = hit[np.unique(i[hit], return_index=True)[1]]
             better = smallest < angles[i[hit]]
             angles[i[hit][better]], indices[i[hit][better]] = smallest[better], j[hit][better]
+        if progress is not None:
+            progress(stop)
     return angles, indices
 
 
@@ -221,9 +226,10 @@ def pairs_within(points: Floats, bound: float) -> tuple[Ints, Ints, Floats]:
     """
     found = _pairs_by_tree(points, bound) if _use_tree(points) else _pairs_by_blocks(points, bound)
     kept: list[tuple[Ints, Ints, Floats]] = []
+    step = _pairs_at_once(points)
     for i, j in found:
-        for chunk in range(0, len(i), _PAIRS):
-            ii, jj = i[chunk : chunk + _PAIRS], j[chunk : chunk + _PAIRS]
+        for chunk in range(0, len(i), step):
+            ii, jj = i[chunk : chunk + step], j[chunk : chunk + step]
             theta = angle(points[ii], points[jj])
             within = theta <= bound
             kept.append((ii[within], jj[within], theta[within]))
@@ -259,6 +265,33 @@ def angle_histogram(points: Floats, edges: Floats) -> NDArray[np.int64]:
 def _use_tree(points: Floats) -> bool:
     """Whether a k-d tree beats one blocked product."""
     return len(points) >= _TREE_MIN_POINTS and points.shape[1] <= _TREE_MAX_DIMENSION
+
+
+def _pairs_at_once(points: Floats) -> int:
+    """How many pairs of rows are gathered at once: 16 MiB of coordinates in every dimension."""
+    return max(1, 8 * _PAIRS // max(8, int(points.shape[1])))
+
+
+def _thin_clusters(points: Floats, start: int, near: NDArray[np.bool_]) -> None:
+    """Fewer candidates `near` for rows that have very many, in place: these are near-copies of each other.
+
+    Their cosines differ by less than rounding. Distances from differences to one of them do not: what is left
+    to round is the diameter of the cluster, squared. Else m near-copies would cost m^2 angles.
+    """
+    left = np.flatnonzero(np.count_nonzero(near, axis=1) > _TIES)
+    while len(left):
+        cluster = left[near[left, start + left[0]] | (left == left[0])]
+        left = np.setdiff1d(left, cluster, assume_unique=True)
+        members = np.union1d(np.flatnonzero(near[cluster].any(axis=0)), start + cluster)
+        offsets = _normalized(points[members])
+        offsets -= offsets[np.searchsorted(members, start + cluster[0])]
+        squares = np.einsum("ij,ij->i", offsets, offsets)
+        here = np.searchsorted(members, start + cluster)
+        chords = squares[here, None] + squares - 2.0 * offsets[here] @ offsets.T  # squared
+        chords[~near[cluster[:, None], members]] = np.inf
+        rounding = 2.0 * _cosine_slack(points) * squares.max()
+        reach = np.sqrt(np.maximum(chords.min(axis=1), 0.0) + rounding) + 1e-14  # unit rows are rounded, too
+        near[cluster[:, None], members] &= chords <= (reach**2 + rounding)[:, None]
 
 
 def _cosine_slack(points: Floats) -> float:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import mpmath
@@ -144,6 +145,44 @@ def test_nearest_neighbours(make, n, d):
     np.testing.assert_array_equal(angles, geometry.angle(points, points[indices]))
     assert (indices != np.arange(n)).all()
     np.testing.assert_array_equal(points, before)
+
+
+@pytest.mark.parametrize("size", [1e-7, 1e-10, 1e-15])
+def test_the_nearest_of_very_many_near_copies(size, monkeypatch):
+    """Three clusters, one of them with a closer cluster and two exact copies inside; the last bit counts."""
+    rng = np.random.default_rng(2)
+    points = oracles.random_code(3, 30)[rng.integers(0, 3, 240)] + size * rng.normal(size=(240, 30))
+    points[100:150] = points[7] + 1e-5 * size * rng.normal(size=(50, 30))
+    points[5] = points[6]
+    points = oracles.normalized(points)
+    angles = geometry.angle(points[:, None], points)
+    np.fill_diagonal(angles, np.inf)
+    taken = []
+    monkeypatch.setattr(geometry, "angle", lambda x, y, of=geometry.angle: taken.append(len(x)) or of(x, y))
+    found, indices = geometry.nearest_neighbours(points)
+    np.testing.assert_array_equal(found, angles.min(axis=1))
+    np.testing.assert_array_equal(indices, angles.argmin(axis=1))
+    if size > 1e-15:  # there all distances are a few units of rounding, and ties are many
+        assert sum(taken) < 3_000  # the closer cluster's 50 * 49; all near-ties are 3,399 and 20,606
+
+
+def test_progress_counts_the_points_that_are_done(monkeypatch):
+    monkeypatch.setattr(geometry, "_BLOCK", 1_000)
+    done = []
+    geometry.nearest_neighbours(oracles.random_code(70, 3), progress=done.append)
+    assert done == [14, 28, 42, 56, 70]
+
+
+def test_memory_of_many_copies_in_many_dimensions():
+    points = np.tile(oracles.random_code(1, 4000), (70, 1))  # 4,830 pairs: 147 MiB for each array of all their rows
+    tracemalloc.start()
+    try:
+        angles, _ = geometry.nearest_neighbours(points)
+        assert len(geometry.pairs_within(points, 0.0)[0]) == 70 * 69 // 2
+        assert tracemalloc.get_traced_memory()[1] < 256 << 20
+    finally:
+        tracemalloc.stop()
+    assert (angles == 0.0).all()
 
 
 @pytest.mark.usefixtures("blocks")
