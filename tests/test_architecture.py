@@ -18,6 +18,7 @@ FLOORS = {
     "bounds.gegenbauer": 1,
     "geometry": 1,
     "layers": 1,
+    "nn.rows": 1,
     "pairs": 1,
     "solvers.run": 1,
     "bounds.classical": 2,
@@ -28,6 +29,7 @@ FLOORS = {
     "checkpoints": 2,
     "closed_forms": 2,
     "losses.loss": 2,
+    "nn.selection": 2,
     "solvers.bordered": 2,
     "solvers.kernels": 2,
     "stress": 2,
@@ -57,6 +59,7 @@ FLOORS = {
     "losses.functional": 4,
     "losses.modules": 4,
     "losses.registry": 4,
+    "nn.presets": 4,
     "optimality": 4,
     "refine": 4,
     "solvers.compiled": 4,
@@ -67,12 +70,14 @@ FLOORS = {
     "constructions.families": 5,
     "hunting.rounds": 5,
     "inspection": 5,
+    "nn.layer_report": 5,
     "plots": 5,
     "result": 5,
     "bench_report": 6,
     "constructions.graphs": 6,
     "hunting.crew": 6,
     "layer_plots": 6,
+    "nn.regularizer": 6,
     "options": 6,
     "records": 6,
     "verification": 6,
@@ -105,6 +110,7 @@ FLOORS = {
 # The search wing; the last two load it when they run.
 TORCH = {"checkpoints", "layers", "pairs", "solvers.sgd", "solvers.continuation", "api", "bench"}
 TORCH |= {f"losses.{name}" for name in ("loss", "nearest", "energy", "registry", "functional", "modules")}
+TORCH |= {f"nn.{name}" for name in ("rows", "selection", "presets", "layer_report", "regularizer")}
 NUMBA = {"solvers.kernels"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -550,7 +550,7 @@ def test_the_operator_keeps_the_rules_of_operators(name, s):
     weight = rows(7, 3).requires_grad_()
     key = repr(losses.get(name, s, block_size=10))
     checks = ("test_schema", "test_faketensor")
-    found = torch.library.opcheck(torch.ops.tammes.loss, (weight, key, None, None, None, -1), test_utils=checks)
+    found = torch.library.opcheck(torch.ops.tammes.loss, (weight, key, None, None, None, None, None), test_utils=checks)
     assert found == dict.fromkeys(checks, "SUCCESS")
 
 

@@ -25,7 +25,7 @@ from torch import Tensor
 from tammes.errors import InvalidParameterError, UnknownNameError
 from tammes.pairs import row_lengths
 
-__all__ = ["REDUCTIONS", "Loss"]
+__all__ = ["REDUCTIONS", "Loss", "known_as"]
 
 REDUCTIONS = ("mean", "sum")
 
@@ -80,6 +80,12 @@ class Loss(abc.ABC):
     def name(self) -> str:
         """Name in the registry and on the command line."""
 
+    @property
+    def key(self) -> str:
+        """The loss in words: operators of torch take strings, not objects. `known_as` reads them."""
+        words = ", ".join([f"{name}={option!r}" for name, option in self.__dict__.items()])
+        return f"{type(self).__name__}({words})"
+
     @abc.abstractmethod
     def evaluate(
         self, rows: Tensor, length: Tensor, labels: Tensor | None, nearest: Tensor | None
@@ -131,7 +137,7 @@ class Loss(abc.ABC):
             labels = labels.to(rows.device).expand(batch, n) if labels.ndim < 2 else labels.reshape(batch, n)
         if nearest is not None:
             nearest = nearest.reshape(batch, n)
-        kept = self._taking_part(length, mask, seed)
+        kept = self.taking_part(length, mask, seed)
         if kept is None:
             return self.evaluate(rows, length, labels, nearest)
         value = length.new_zeros(batch)
@@ -153,7 +159,7 @@ class Loss(abc.ABC):
             grad[k, some] = partial[0].to(grad.dtype)
         return value, grad
 
-    def _taking_part(self, length: Tensor, mask: Tensor | None, seed: int | None) -> Tensor | None:
+    def taking_part(self, length: Tensor, mask: Tensor | None, seed: int | None) -> Tensor | None:
         """Rows that take part, `(B, n)` booleans; None where every row does and is finite."""
         batch, n, _ = length.shape
         if n > 1 and batch and mask is None and self.sample is None:
@@ -181,21 +187,22 @@ class Loss(abc.ABC):
         labels: Tensor | None = None,
         mask: Tensor | None = None,
         nearest: Tensor | None = None,
-        seed: int | None = None,
+        seed: int | Tensor | None = None,
+        active: Tensor | None = None,
     ) -> Tensor:
         """The loss of the rows of `weight` `(..., n, d)`, shape `(...)`, differentiable once.
 
-        The arguments are those of `value_and_grad`.
+        The arguments are those of `value_and_grad`. `seed` may be a tensor on the CPU, and `active` one that
+        says whether the loss is taken at all, or is zero: so schedules do not split a compiled graph.
 
         Raises:
             InvalidParameterError: if `weight` is no dense floating-point tensor of rows with d >= 2, or the
                 shape or dtype of another argument does not fit it.
         """
         _check(weight, labels, mask, nearest)
-        # Operators of torch take strings, not objects: `_known_as` makes the loss again from its own words.
-        words = ", ".join([f"{name}={option!r}" for name, option in self.__dict__.items()])
-        key = f"{type(self).__name__}({words})"
-        value: Tensor = _loss(weight, key, labels, mask, nearest, -1 if seed is None else seed)[0]
+        if isinstance(seed, int):
+            seed = torch.tensor(seed)
+        value: Tensor = _loss(weight, self.key, labels, mask, nearest, seed, active)[0]
         return value
 
 
@@ -245,15 +252,18 @@ def _loss(
     labels: Tensor | None,
     mask: Tensor | None,
     nearest: Tensor | None,
-    seed: int,
+    seed: Tensor | None,
+    active: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    """Value and gradient of the loss that is written out in `key`; seed -1 stands for none."""
-    draw = None if seed < 0 else seed
-    return _known_as(key).value_and_grad(weight, labels=labels, mask=mask, nearest=nearest, seed=draw)
+    """Value and gradient of the loss that is written out in `key`."""
+    if active is not None and not active.item():
+        return weight.new_zeros(weight.shape[:-2]), weight.new_zeros(weight.shape)
+    draw = None if seed is None else int(seed.item())
+    return known_as(key).value_and_grad(weight, labels=labels, mask=mask, nearest=nearest, seed=draw)
 
 
 @functools.lru_cache(maxsize=256)
-def _known_as(key: str) -> Loss:
+def known_as(key: str) -> Loss:
     """The loss of these words, such as `MMA(antipodal=False, reduction='mean')`."""
     call = ast.parse(key, mode="eval").body
     assert isinstance(call, ast.Call)
@@ -268,7 +278,8 @@ def _shapes(
     labels: Tensor | None,  # noqa: ARG001
     mask: Tensor | None,  # noqa: ARG001
     nearest: Tensor | None,  # noqa: ARG001
-    seed: int,  # noqa: ARG001
+    seed: Tensor | None,  # noqa: ARG001
+    active: Tensor | None,  # noqa: ARG001
 ) -> tuple[Tensor, Tensor]:
     return weight.new_empty(weight.shape[:-2]), weight.new_empty(weight.shape)
 
@@ -283,7 +294,7 @@ def _backward(ctx: Any, upstream: Tensor | None, second: Tensor | None) -> tuple
         raise RuntimeError("The losses of tammes are differentiable once; their gradient has no gradient.")
     (grad,) = ctx.saved_tensors
     product = None if upstream is None else upstream[..., None, None] * grad
-    return product, None, None, None, None, None
+    return product, None, None, None, None, None, None
 
 
 _loss.register_autograd(_backward, setup_context=_keep)

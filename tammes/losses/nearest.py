@@ -8,18 +8,20 @@ their gradient, in chunks of rows. With known neighbours only the second part is
 from __future__ import annotations
 
 import abc
+import math
 from dataclasses import dataclass
 from typing import Any, final
 
 import torch
 from torch import Tensor
 
-from tammes.losses.loss import Loss
+from tammes.losses.loss import Loss, known_as
 from tammes.pairs import block_dtype, nearest_rows, pair_tangents, row_lengths, slices, unit_rows
 
 __all__ = ["MMA", "Cosine", "NearestLoss"]
 
 _WIDE = 64  # dimensions from which float32 rows are not widened to float64
+_UNKNOWN = -2  # a neighbour that was never looked up
 _STEEP = 0.99  # cosines beyond, whose angles and tangents take the half-angle form
 
 
@@ -30,20 +32,41 @@ class NearestLoss(Loss):
     def potential(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """`phi(theta)` and `phi'(theta)`, theta in radians."""
 
-    def nearest(self, weight: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Nearest row of every row of `weight` `(..., n, d)` as this loss sees them, `(..., n)`; -1 for none."""
-        rows = weight.detach().reshape(-1, *weight.shape[-2:])
+    def nearest(self, weight: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Nearest row of every row as this loss sees them, to be used for a while: see `value_and_grad`.
+
+        Args:
+            weight: rows of any length, `(..., n, d)`.
+            mask: rows that take part, `(n,)` or `(..., n)`.
+
+        Returns:
+            Row numbers `(..., n)`; -1 for rows that take no part, and where there is no other row.
+        """
+        found = self.unknown(weight)
+        self.refresh_(found, weight, torch.tensor(True), mask)
+        return found
+
+    def unknown(self, weight: Tensor) -> Tensor:
+        """Neighbours `(..., n)` that were never looked up, for `refresh_`."""
+        return torch.full(weight.shape[:-1], _UNKNOWN, device=weight.device)
+
+    def refresh_(self, nearest: Tensor, weight: Tensor, due: Tensor, mask: Tensor | None = None) -> None:
+        """Write `nearest(weight, mask)` into `nearest`, if `due` (on the CPU) is true, or it was never written."""
+        _refresh(nearest, weight.detach(), self.key, due, mask)
+
+    def nearest_of(self, rows: Tensor, mask: Tensor | None) -> Tensor:
+        """`nearest` of rows `(B, n, d)`, outside of any graph."""
         length = row_lengths(rows)
-        batch, n, _ = rows.shape
-        flat = None if labels is None else labels.expand(batch, n)
-        found = nearest_rows(
-            rows,
-            length.masked_fill(length == 0.0, 1.0),
-            block_size=self.block_size,
-            antipodal=self.antipodal,
-            labels=flat,
-        )
-        return found.view(weight.shape[:-1])
+        options: dict[str, Any] = {"block_size": self.block_size, "antipodal": self.antipodal}
+        kept = self.taking_part(length, mask, None)
+        if kept is None:
+            return nearest_rows(rows, length, **options)
+        found = torch.full(rows.shape[:2], -1, device=rows.device)
+        for k in range(len(rows)):
+            some = (kept[k] & length[k, :, 0].isfinite()).nonzero()[:, 0]
+            if len(some) > 1:
+                found[k, some] = some[nearest_rows(rows[k : k + 1, some], length[k : k + 1, some], **options)[0]]
+        return found
 
     def evaluate(
         self, rows: Tensor, length: Tensor, labels: Tensor | None, nearest: Tensor | None
@@ -152,6 +175,18 @@ class _Pairs:
             self.grad.index_add_(0, there, u * cross)
         self.grad.addcmul_(own.float(), flat)
         return torch.cat(steep) if steep else some
+
+
+@torch.library.custom_op("tammes::refresh", mutates_args=("nearest",))
+def _refresh(nearest: Tensor, weight: Tensor, key: str, due: Tensor, mask: Tensor | None) -> None:
+    """Nearest rows as the loss that is written out in `key` sees them, written in place."""
+    if not due.item() and nearest.numel() and nearest.flatten()[0].item() != _UNKNOWN:
+        return
+    loss = known_as(key)
+    assert isinstance(loss, NearestLoss)
+    rows = weight.reshape(math.prod(weight.shape[:-2]), *weight.shape[-2:])
+    with torch.autocast(weight.device.type, enabled=False):
+        nearest.copy_(loss.nearest_of(rows, mask).view(weight.shape[:-1]))
 
 
 @final

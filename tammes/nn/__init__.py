@@ -1,0 +1,28 @@
+"""The losses on networks: which rows a layer has, the term that spreads them, what it does.
+
+Names are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tammes.nn import presets
+    from tammes.nn.regularizer import Regularizer
+
+__all__ = ["Regularizer", "presets"]
+
+_HOME = {"Regularizer": "regularizer"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'tammes.nn' has no attribute {name!r}")
+    home = importlib.import_module(f"tammes.nn.{_HOME.get(name, name)}")
+    return getattr(home, name) if name in _HOME else home
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

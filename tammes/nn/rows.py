@@ -1,0 +1,230 @@
+"""Which rows a layer has: what one output of the layer reads, flattened, one row an output.
+
+| layer | rows |
+|---|---|
+| Linear, Bilinear | axis 0 |
+| Conv | axis 0; of a grouped convolution within each group |
+| ConvTranspose | axis 1, within each group |
+| MultiheadAttention | query, key and value of `in_proj_weight` apart |
+| RNN, GRU, LSTM and their cells | each gate apart |
+| Embedding | axis 0, without the padding row; only when asked for |
+| Conv1D of `transformers` | axis 1; query, key and value of `c_attn` apart |
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+__all__ = ["RowSet", "row_sets"]
+
+View = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class RowSet:
+    """The rows of one parameter of a module.
+
+    The weight is looked up by module and name at every call: wrappers that shard or recompute parameters put
+    other tensors there.
+    """
+
+    module: nn.Module
+    parameter: str
+    view: View
+    """From the parameter to its rows `(n, d)`, or `(B, n, d)` where rows of B sets do not meet."""
+    parts: tuple[str, ...] = ()
+    """Names of the B sets where each counts as a layer of its own; empty where they are groups of one layer."""
+    padding: int | None = None
+    """A row that takes no part."""
+    on_request: bool = False
+    """Taken only when asked for by name."""
+
+    def weight(self) -> Tensor:
+        """The rows as they are now, connected to the parameters behind them."""
+        weight = _current(self.module, self.parameter)
+        if hasattr(weight, "full_tensor"):  # sharded: FSDP2 and other DTensors
+            weight = weight.full_tensor()
+        return self.view(weight)
+
+    def leaves(self) -> list[nn.Parameter]:
+        """The parameters behind the weight: itself, or what it is computed from."""
+        module, name = self.module, self.parameter
+        if parametrize.is_parametrized(module, name):
+            return list(_chain(module, name).parameters())
+        hooked = [getattr(module, f"{name}_{end}", None) for end in ("g", "v", "orig")]
+        found = [leaf for leaf in hooked if isinstance(leaf, nn.Parameter)]
+        return found or [getattr(module, name)]
+
+    @property
+    def frozen(self) -> bool:
+        """Whether no parameter behind the weight learns."""
+        return not any(leaf.requires_grad for leaf in self.leaves())
+
+
+def _chain(module: nn.Module, name: str) -> parametrize.ParametrizationList:
+    """What a weight is computed by, and from."""
+    chains = cast("nn.ModuleDict", module.parametrizations)
+    return cast("parametrize.ParametrizationList", chains[name])
+
+
+def _current(module: nn.Module, name: str) -> Tensor:
+    """The weight of that name, without the side effects that a forward pass may have."""
+    if parametrize.is_parametrized(module, name):
+        chain = _chain(module, name)
+        training = [part.training for part in chain]
+        for part in chain:
+            part.training = False  # spectral_norm would do a step of its power iteration
+        try:
+            return getattr(module, name)  # type: ignore[no-any-return]
+        finally:
+            for part, was in zip(chain, training, strict=True):
+                part.training = was
+    for hook in module._forward_pre_hooks.values():  # the hooks of torch before parametrisations
+        if getattr(hook, "name", None) == name and hasattr(hook, "compute_weight"):
+            if hasattr(hook, "n_power_iterations"):
+                return hook.compute_weight(module, do_power_iteration=False)  # type: ignore[no-any-return]
+            return hook.compute_weight(module)  # type: ignore[no-any-return]
+    return getattr(module, name)  # type: ignore[no-any-return]
+
+
+def row_sets(module: nn.Module, name: str = "") -> Iterator[RowSet | tuple[str, str]]:
+    """The sets of rows of one module, without those of its children.
+
+    Args:
+        module: any module.
+        name: its name in the model, where the kind of layer does not tell the use of its rows.
+
+    Yields:
+        A `RowSet`, or (parameter, reason) where a parameter that looks like a weight is left out.
+    """
+    for parameter in _weights(module):
+        weight = _stored(module, parameter)
+        reason = _unfit(weight)
+        if reason:
+            yield parameter, reason
+            continue
+        found = _of_kind(module, parameter, weight, name)
+        if isinstance(found, str):
+            yield parameter, found
+        else:
+            shape = _shape_of(found, weight)
+            if shape[-2] < 2 or shape[-1] < 2:
+                many = math.prod(shape[:-2])
+                each = " in each group" if many > 1 and not found.parts else ""
+                what = f"{shape[-2]} row{'s' * (shape[-2] != 1)}" if shape[-2] < 2 else f"rows of {shape[-1]} number"
+                yield parameter, f"no angles: {what}{each}"
+            else:
+                yield found
+
+
+def _weights(module: nn.Module) -> list[str]:
+    """Names of the parameters of a module that may be weights, in order."""
+    names = [name for name, _ in module.named_parameters(recurse=False)]
+    if hasattr(module, "parametrizations"):
+        names += list(module.parametrizations)  # type: ignore[arg-type]
+    found = []
+    for name in names:
+        plain = name
+        if name.endswith(("_g", "_v", "_orig")) and hasattr(module, name.rpartition("_")[0]):
+            plain = name.rpartition("_")[0]
+        if "weight" in plain and plain not in found:
+            found.append(plain)
+    if "quantized" in type(module).__module__ and callable(getattr(module, "weight", None)):
+        found.append("weight")
+    return found
+
+
+def _stored(module: nn.Module, parameter: str) -> object:
+    """A tensor of the weight's shape and kind; of a weight that is computed, one that it is computed from."""
+    if parametrize.is_parametrized(module, parameter):
+        leaves = list(_chain(module, parameter).parameters())
+        return max(leaves, key=lambda leaf: leaf.numel())
+    hooked = [getattr(module, f"{parameter}_{end}", None) for end in ("v", "orig")]
+    return next((leaf for leaf in hooked if leaf is not None), getattr(module, parameter))
+
+
+def _unfit(weight: object) -> str:
+    """Why this is no weight with angles; empty if it is one."""
+    if not isinstance(weight, Tensor):
+        return "quantised"
+    if isinstance(weight, (nn.UninitializedParameter, nn.UninitializedBuffer)):
+        return "not initialised yet: run the model once"
+    if weight.is_quantized:
+        return "quantised"
+    if weight.is_complex():
+        return "complex"
+    if not weight.is_floating_point():
+        return f"whole numbers ({weight.dtype})"
+    if weight.layout != torch.strided:
+        return f"sparse ({weight.layout})"
+    return ""
+
+
+def _shape_of(rows: RowSet, weight: object) -> torch.Size:
+    """Shape of the rows, without computing them."""
+    assert isinstance(weight, Tensor)
+    return rows.view(torch.empty(weight.shape, device="meta")).shape
+
+
+def _flat(weight: Tensor) -> Tensor:
+    """Rows along axis 0."""
+    return weight.flatten(1)
+
+
+def _in_groups(count: int) -> View:
+    """Rows along axis 0, in so many groups that do not meet: `(count, n / count, d)`."""
+    return lambda weight: weight.reshape(count, weight.shape[0] // count, -1)
+
+
+def _of_kind(module: nn.Module, parameter: str, weight: object, name: str) -> RowSet | str:
+    """The rows of a weight by the kind of its module, or why there are none."""
+    assert isinstance(weight, Tensor)
+    if isinstance(module, nn.modules.conv._ConvTransposeNd):
+        return RowSet(module, parameter, _transposed(module.groups))
+    if isinstance(module, nn.modules.conv._ConvNd):
+        return RowSet(module, parameter, _flat if module.groups == 1 else _in_groups(module.groups))
+    if isinstance(module, nn.MultiheadAttention) and parameter == "in_proj_weight":
+        return RowSet(module, parameter, _in_groups(3), parts=("q", "k", "v"))
+    if isinstance(module, (nn.RNNBase, nn.RNNCellBase)):
+        gates = _GATES.get(type(module).__name__.removesuffix("Cell"), ())
+        if gates and "weight_hr" not in parameter:
+            return RowSet(module, parameter, _in_groups(len(gates)), parts=gates)
+        return RowSet(module, parameter, _flat)
+    if isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
+        return RowSet(module, parameter, _flat, padding=module.padding_idx, on_request=True)
+    if type(module).__name__ == "Conv1D" and hasattr(module, "nf"):  # of transformers: a Linear, transposed
+        parts = {3: ("q", "k", "v"), 2: ("k", "v")}.get(weight.shape[1] // weight.shape[0], ())
+        if name.endswith("c_attn") and parts:
+            return RowSet(module, parameter, lambda w: w.mT.reshape(len(parts), -1, w.shape[0]), parts=parts)
+        return RowSet(module, parameter, lambda w: w.mT)
+    if weight.ndim < 2:
+        return "" if isinstance(module, _NORMS) else "one number an output"
+    known = isinstance(module, (nn.Linear, nn.Bilinear, nn.MultiheadAttention))
+    return RowSet(module, parameter, _flat, on_request=not known)
+
+
+_GATES = {"LSTM": ("i", "f", "g", "o"), "GRU": ("r", "z", "n")}
+_NORMS = (
+    nn.modules.batchnorm._NormBase,
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.PReLU,
+)
+
+
+def _transposed(groups: int) -> View:
+    """Rows along axis 1 of `(in, out / groups, ...)`: of each group its own inputs."""
+
+    def view(weight: Tensor) -> Tensor:
+        split = weight.reshape(groups, weight.shape[0] // groups, weight.shape[1], -1)
+        rows = split.transpose(1, 2).reshape(groups, weight.shape[1], -1)
+        return rows[0] if groups == 1 else rows
+
+    return view

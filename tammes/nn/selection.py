@@ -1,0 +1,175 @@
+"""Which layers of a model take part: found by their kind, chosen by name or predicate, each weight once."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from tammes.errors import InvalidParameterError, UnknownNameError
+from tammes.nn.rows import RowSet, View, row_sets
+
+__all__ = ["Choice", "Layer", "Layers", "find_layers"]
+
+Choice = str | Callable[[str, nn.Module], bool] | Sequence[str | Callable[[str, nn.Module], bool]] | None
+"""Names with wildcards (`"layer4.*"`), predicates of (name, module), or several of either."""
+
+_WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A set of rows of a model under its name."""
+
+    name: str
+    """As in the model without wrappers; the parameter is named where it is not `weight`."""
+    rows: RowSet
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What was found in a model."""
+
+    chosen: tuple[Layer, ...]
+    output: frozenset[str]
+    """Names of the chosen layers that are output layers."""
+    skipped: Mapping[str, str]
+    """Weights that are left out, and why."""
+
+
+def find_layers(
+    model: nn.Module,
+    *,
+    include: Choice = None,
+    exclude: Choice = None,
+    output: Choice = None,
+    first_layer: bool = True,
+    embeddings: bool = False,
+    views: Mapping[str, View] | None = None,
+) -> Layers:
+    """The layers of a model whose rows have angles.
+
+    Args:
+        model: any module; the names that wrappers (compiled, DDP, FSDP2) add are not seen.
+        include: only these layers; also the way to ask for an embedding or an unknown kind of layer.
+        exclude: not these.
+        output: the output layers; the last one of the model by default.
+        first_layer: whether the first layer takes part.
+        embeddings: whether embeddings take part.
+        views: by name or pattern, how the parameter becomes rows `(n, d)` or `(B, n, d)`.
+
+    Raises:
+        InvalidParameterError: if `model` is no module, or no layer is left.
+        UnknownNameError: if a name matches no layer.
+    """
+    if not isinstance(model, nn.Module):
+        raise InvalidParameterError("model", "a torch module", type(model).__name__)
+    found, skipped = _all_layers(model, views or {})
+    candidates = [layer.name for layer in found]
+    for option, choice in (("include", include), ("exclude", exclude), ("output", output)):
+        _check_names(option, choice, candidates)
+    if include is None:
+        for layer in found:
+            if layer.rows.on_request and not (embeddings and isinstance(layer.rows.module, _EMBEDDINGS)):
+                what = "embedding" if isinstance(layer.rows.module, _EMBEDDINGS) else "unknown kind of layer"
+                skipped[layer.name] = f"{what}: taken when it is asked for"
+        found = [layer for layer in found if layer.name not in skipped]
+    chosen = []
+    seen: dict[tuple[int, ...], str] = {}
+    for layer in found:
+        identity = tuple(id(leaf) for leaf in layer.rows.leaves())
+        if include is not None and not _matches(include, layer):
+            continue
+        if exclude is not None and _matches(exclude, layer):
+            skipped[layer.name] = "excluded"
+        elif identity in seen:
+            skipped[layer.name] = f"tied to {seen[identity]}"
+        else:
+            seen[identity] = layer.name
+            chosen.append(layer)
+    if not first_layer and chosen and found and chosen[0].name == found[0].name:
+        skipped[chosen.pop(0).name] = "the first layer"
+    if not chosen:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items()) or "no weights at all"
+        raise InvalidParameterError("model", "a module with a layer of two or more rows", f"none ({reasons})")
+    last = frozenset({chosen[-1].name}) if output is None else frozenset()
+    picked = frozenset(layer.name for layer in chosen if output is not None and _matches(output, layer))
+    return Layers(tuple(chosen), last | picked, skipped)
+
+
+_EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
+
+
+def _all_layers(model: nn.Module, views: Mapping[str, View]) -> tuple[list[Layer], dict[str, str]]:
+    """Every set of rows of a model in order, and what is left out for what it is."""
+    found: list[Layer] = []
+    skipped: dict[str, str] = {}
+    used = set()
+    for path, module in model.named_modules():
+        if type(module).__name__ == "FullyShardedDataParallel":
+            raise InvalidParameterError(
+                "model", "sharded by FSDP2 (`fully_shard`), whose parameters keep their shapes", "FSDP1"
+            )
+        if type(module).__name__ in ("ParametrizationList", "_SpectralNorm", "_WeightNorm"):
+            continue
+        name = ".".join(part for part in path.split(".") if part not in _WRAPPERS)
+        for rows in row_sets(module, name):
+            parameter = rows.parameter if isinstance(rows, RowSet) else rows[0]
+            full = ".".join(filter(None, (name, "" if parameter == "weight" and name else parameter)))
+            pattern = next((key for key in views if fnmatch.fnmatchcase(full, key)), None)
+            if pattern is not None:
+                used.add(pattern)
+                found.append(Layer(full, RowSet(module, parameter, views[pattern])))
+            elif isinstance(rows, RowSet):
+                found.append(Layer(full, rows))
+            elif rows[1]:
+                skipped[full] = rows[1]
+    for pattern in views:
+        if pattern not in used:
+            raise UnknownNameError("views", pattern, [layer.name for layer in found])
+    return found, skipped
+
+
+def _check_names(option: str, choice: Choice, known: Sequence[str]) -> None:
+    """Refuse a name or pattern that matches nothing."""
+    for part in _parts(choice):
+        if isinstance(part, str):
+            if not any(_named(part, name) for name in known):
+                raise UnknownNameError(option, part, known)
+        elif not callable(part):
+            raise InvalidParameterError(option, "a name, a predicate of (name, module), or several of them", part)
+
+
+def _parts(choice: Choice) -> Iterator[str | Callable[[str, nn.Module], bool]]:
+    """Each name or predicate of a choice."""
+    if choice is None:
+        return
+    if isinstance(choice, str) or callable(choice):
+        yield choice
+    else:
+        yield from choice
+
+
+def _named(pattern: str, name: str) -> bool:
+    """Whether a pattern means a layer: itself, or a module that holds it."""
+    return fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(name, f"{pattern}.*")
+
+
+def _matches(choice: Choice, layer: Layer) -> bool:
+    """Whether any part of a choice means this layer."""
+    return any(
+        _named(part, layer.name) if isinstance(part, str) else bool(part(layer.name, layer.rows.module))
+        for part in _parts(choice)
+    )
+
+
+def parts_of(layer: Layer, rows: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """Each set of rows `(n, d)` of a layer under its own name: parts by their names, groups by number."""
+    if rows.ndim == 2:
+        yield layer.name, rows
+        return
+    names = layer.rows.parts or [f"group {k}" for k in range(len(rows))]
+    for part, some in zip(names, rows, strict=True):
+        yield f"{layer.name}[{part}]", some
