@@ -147,7 +147,7 @@ def _stored(module: nn.Module, parameter: str) -> object:
         leaves = list(_chain(module, parameter).parameters())
         return max(leaves, key=lambda leaf: leaf.numel())
     hooked = [getattr(module, f"{parameter}_{end}", None) for end in ("v", "orig")]
-    return next((leaf for leaf in hooked if leaf is not None), getattr(module, parameter))
+    return next((leaf for leaf in hooked if isinstance(leaf, nn.Parameter)), getattr(module, parameter))
 
 
 def _unfit(weight: object) -> str:

@@ -94,9 +94,9 @@ def find_layers(
     if not chosen:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items()) or "no weights at all"
         raise InvalidParameterError("model", "a module with a layer of two or more rows", f"none ({reasons})")
-    last = frozenset({chosen[-1].name}) if output is None else frozenset()
-    picked = frozenset(layer.name for layer in chosen if output is not None and _matches(output, layer))
-    return Layers(tuple(chosen), last | picked, skipped)
+    last = found[-1].name
+    outputs = [layer for layer in chosen if (layer.name == last if output is None else _matches(output, layer))]
+    return Layers(tuple(chosen), frozenset(layer.name for layer in outputs), skipped)
 
 
 _EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
