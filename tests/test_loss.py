@@ -529,6 +529,26 @@ def test_arguments_that_do_not_fit_the_rows(name, call, said):
         losses.get(name)(rows(5, 3), **call)
 
 
+@every_variant
+@pytest.mark.parametrize("antipodal", [False, True])
+def test_a_factor_multiplies_loss_and_gradient(name, s, antipodal):
+    weight, loss = rows(2, 9, 4), losses.get(name, s, antipodal=antipodal)
+    found = loss.value_and_grad(weight, factor=-2.5)
+    for one, plain in zip(found, loss.value_and_grad(weight), strict=True):
+        torch.testing.assert_close(one, -2.5 * plain, rtol=1e-13, atol=1e-15)
+    torch.testing.assert_close(grad_of(lambda w: loss(w, factor=-2.5).sum(), weight), found[1], rtol=1e-13, atol=1e-15)
+
+
+@every_loss
+def test_a_graph_that_is_kept_gives_the_same_gradient_again(name):
+    weight = rows(6, 3).requires_grad_()
+    value = losses.get(name)(weight)
+    value.backward(retain_graph=True)
+    once = weight.grad.clone()
+    value.backward()
+    torch.testing.assert_close(weight.grad, 2.0 * once, rtol=1e-14, atol=0.0)
+
+
 # --- the operator ------------------------------------------------------------------------------------
 
 
@@ -550,7 +570,9 @@ def test_the_operator_keeps_the_rules_of_operators(name, s):
     weight = rows(7, 3).requires_grad_()
     key = repr(losses.get(name, s, block_size=10))
     checks = ("test_schema", "test_faketensor")
-    found = torch.library.opcheck(torch.ops.tammes.loss, (weight, key, None, None, None, None, None), test_utils=checks)
+    found = torch.library.opcheck(
+        torch.ops.tammes.loss, (weight, key, None, None, None, None, None, 1.0), test_utils=checks
+    )
     assert found == dict.fromkeys(checks, "SUCCESS")
 
 

@@ -162,15 +162,16 @@ def losses_table(options):
     rows = []
     for n, d in SHAPES[: 3 if options.quick else None]:
         weight = a_weight(n, d, options.device)
-        for name in NAIVE:
+        for name, naive in NAIVE.items():
             fits = n < TOO_LARGE
             if not fits and name != "mma":
                 continue
             ours = step_of(losses.get(name), weight)
-            steps = [step_of(NAIVE[name], weight), ours] if fits else [ours]
+            steps = [step_of(naive, weight), ours] if fits else [ours]
             large = n > 5_000
-            columns = alternate(steps, options.device, 3 if large and fits else (1 if large else options.pairs),
-                                1 if large else 3)
+            columns = alternate(
+                steps, options.device, 3 if large and fits else (1 if large else options.pairs), 1 if large else 3
+            )
             memory = [peak(form, name, n, d, options.device) for form in ("naive", "ours")[0 if fits else 1 :]]
             row = {"n": n, "d": d, "loss": name, "ours_s": statistics.median(columns[-1]), "ours_mib": memory[-1]}
             if fits:
@@ -203,9 +204,9 @@ def markdown(options, rows, network):
     lines = [
         "# What the losses cost a training step",
         "",
-        f"{where}, {machine['cores']} cores, one thread; Python {platform.python_version()}, torch {torch.__version__}, "
-        f"float32. Forward and backward; medians of alternating runs, ratios run by run. Memory is the peak beyond the "
-        "weight, its gradient included. The naive form has the n x n cosines in autograd.",
+        f"{where}, {machine['cores']} cores, one thread; Python {platform.python_version()}, "
+        f"torch {torch.__version__}, float32. Forward and backward; medians of alternating runs, ratios run by run. Memory is the peak beyond "
+        "the weight, its gradient included. The naive form has the n x n cosines in autograd.",
         "",
         "| weight | loss | naive | ours | time, ours / naive | naive MiB | ours MiB | memory, ours / naive |",
         "|---|---|---|---|---|---|---|---|",
@@ -216,7 +217,8 @@ def markdown(options, rows, network):
             lines.append(
                 f"| {row['n']} x {row['d']} | {row['loss']} | {1e3 * row['naive_s']:.3g} ms | {ours} "
                 f"| {row['ratio']:.2f} ({row['least']:.2f} to {row['most']:.2f}) "
-                f"| {row['naive_mib']:.0f} | {row['ours_mib']:.0f} | {row['ours_mib'] / max(row['naive_mib'], 1e-9):.2f} |"
+                f"| {row['naive_mib']:.0f} | {row['ours_mib']:.0f} "
+                f"| {row['ours_mib'] / max(row['naive_mib'], 1e-9):.2f} |"
             )
         else:
             need = 3 * 4 * row["n"] ** 2 / 2**30

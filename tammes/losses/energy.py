@@ -44,6 +44,7 @@ class EnergyLoss(Loss):
         length: Tensor,
         labels: Tensor | None,
         nearest: Tensor | None,  # noqa: ARG002
+        factor: float,
     ) -> tuple[Tensor, Tensor]:
         """See `Loss.evaluate`."""
         batch, n, _ = rows.shape
@@ -52,7 +53,7 @@ class EnergyLoss(Loss):
             if self.antipodal:
                 sums.add(some, here, there, -gram, -1.0)
             sums.add(some, here, there, gram, 1.0)
-        scale = sums.total.new_full((batch,), 1.0 / (1 + self.antipodal))
+        scale = sums.total.new_full((batch,), factor / (1 + self.antipodal))
         if self.reduction == "mean":
             scale /= n * (n - 1) if labels is None else sums.pairs.clamp_min_(1)
         force, unit = sums.force, sums.blocks.to(sums.force.dtype)

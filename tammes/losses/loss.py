@@ -88,11 +88,12 @@ class Loss(abc.ABC):
 
     @abc.abstractmethod
     def evaluate(
-        self, rows: Tensor, length: Tensor, labels: Tensor | None, nearest: Tensor | None
+        self, rows: Tensor, length: Tensor, labels: Tensor | None, nearest: Tensor | None, factor: float
     ) -> tuple[Tensor, Tensor]:
         """Value `(B,)` and gradient `(B, n, d)` of clean rows `(B, n, d)`, n >= 2, with their lengths `(B, n, 1)`.
 
-        `labels` and `nearest` are None or `(B, n)`. Losses that look at all pairs ignore `nearest`.
+        `labels` and `nearest` are None or `(B, n)`. Losses that look at all pairs ignore `nearest`. Both results
+        are multiplied by `factor`, where it costs nothing.
         """
 
     def value_and_grad(
@@ -103,6 +104,7 @@ class Loss(abc.ABC):
         mask: Tensor | None = None,
         nearest: Tensor | None = None,
         seed: int | None = None,
+        factor: float = 1.0,
     ) -> tuple[Tensor, Tensor]:
         """The loss and its gradient, without an autograd graph.
 
@@ -113,6 +115,7 @@ class Loss(abc.ABC):
             mask: rows that take part, as anchors and as neighbours; booleans, `(n,)` or `(..., n)`.
             nearest: neighbours to be used instead of the nearest, from `nearest_rows`, `(..., n)`.
             seed: of the random subset; a new subset at every call if None.
+            factor: what loss and gradient are multiplied by.
 
         Returns:
             `(...)` the loss and `(..., n, d)` its gradient with respect to `weight`, both in the dtype of
@@ -122,13 +125,19 @@ class Loss(abc.ABC):
         rows = weight.detach().reshape(math.prod(shape[:-2]), *shape[-2:])
         if torch.is_autocast_enabled(weight.device.type):
             with torch.autocast(weight.device.type, enabled=False):
-                value, grad = self._of_starts(rows, labels, mask, nearest, seed)
+                value, grad = self._of_starts(rows, labels, mask, nearest, seed, factor)
         else:
-            value, grad = self._of_starts(rows, labels, mask, nearest, seed)
+            value, grad = self._of_starts(rows, labels, mask, nearest, seed, factor)
         return value.to(weight.dtype).view(shape[:-2]), grad.to(weight.dtype).view(shape)
 
     def _of_starts(
-        self, rows: Tensor, labels: Tensor | None, mask: Tensor | None, nearest: Tensor | None, seed: int | None
+        self,
+        rows: Tensor,
+        labels: Tensor | None,
+        mask: Tensor | None,
+        nearest: Tensor | None,
+        seed: int | None,
+        factor: float,
     ) -> tuple[Tensor, Tensor]:
         """Value `(B,)` and gradient `(B, n, d)` of rows `(B, n, d)`."""
         batch, n, _ = rows.shape
@@ -139,7 +148,7 @@ class Loss(abc.ABC):
             nearest = nearest.reshape(batch, n)
         kept = self.taking_part(length, mask, seed)
         if kept is None:
-            return self.evaluate(rows, length, labels, nearest)
+            return self.evaluate(rows, length, labels, nearest, factor)
         value = length.new_zeros(batch)
         grad = torch.zeros_like(rows)
         for k in range(batch):
@@ -154,6 +163,7 @@ class Loss(abc.ABC):
                 length[k : k + 1, some],
                 None if labels is None else labels[k : k + 1, some],
                 None if nearest is None else _renumbered(nearest[k], some)[None],
+                factor,
             )
             value[k] = one[0]
             grad[k, some] = partial[0].to(grad.dtype)
@@ -189,6 +199,7 @@ class Loss(abc.ABC):
         nearest: Tensor | None = None,
         seed: int | Tensor | None = None,
         active: Tensor | None = None,
+        factor: float = 1.0,
     ) -> Tensor:
         """The loss of the rows of `weight` `(..., n, d)`, shape `(...)`, differentiable once.
 
@@ -202,7 +213,7 @@ class Loss(abc.ABC):
         _check(weight, labels, mask, nearest)
         if isinstance(seed, int):
             seed = torch.tensor(seed)
-        value: Tensor = _loss(weight, self.key, labels, mask, nearest, seed, active)[0]
+        value: Tensor = _loss(weight, self.key, labels, mask, nearest, seed, active, factor)[0]
         return value
 
 
@@ -254,12 +265,13 @@ def _loss(
     nearest: Tensor | None,
     seed: Tensor | None,
     active: Tensor | None,
+    factor: float,
 ) -> tuple[Tensor, Tensor]:
     """Value and gradient of the loss that is written out in `key`."""
     if active is not None and not active.item():
         return weight.new_zeros(weight.shape[:-2]), weight.new_zeros(weight.shape)
     draw = None if seed is None else int(seed.item())
-    return known_as(key).value_and_grad(weight, labels=labels, mask=mask, nearest=nearest, seed=draw)
+    return known_as(key).value_and_grad(weight, labels=labels, mask=mask, nearest=nearest, seed=draw, factor=factor)
 
 
 @functools.lru_cache(maxsize=256)
@@ -280,6 +292,7 @@ def _shapes(
     nearest: Tensor | None,  # noqa: ARG001
     seed: Tensor | None,  # noqa: ARG001
     active: Tensor | None,  # noqa: ARG001
+    factor: float,  # noqa: ARG001
 ) -> tuple[Tensor, Tensor]:
     return weight.new_empty(weight.shape[:-2]), weight.new_empty(weight.shape)
 
@@ -293,8 +306,16 @@ def _backward(ctx: Any, upstream: Tensor | None, second: Tensor | None) -> tuple
     if second is not None:
         raise RuntimeError("The losses of tammes are differentiable once; their gradient has no gradient.")
     (grad,) = ctx.saved_tensors
-    product = None if upstream is None else upstream[..., None, None] * grad
-    return product, None, None, None, None, None, None
+    product = None if upstream is None else _times(upstream, grad)
+    return product, None, None, None, None, None, None, None
+
+
+def _times(upstream: Tensor, grad: Tensor) -> Tensor:
+    """The product; a pass over a large weight is worth saving where the factor is one, as in `criterion + reg()`."""
+    at_hand = type(upstream) is Tensor and upstream.device.type == "cpu" and upstream.ndim == 0
+    if at_hand and not torch.is_grad_enabled() and upstream.item() == 1.0:
+        return grad
+    return upstream[..., None, None] * grad
 
 
 _loss.register_autograd(_backward, setup_context=_keep)

@@ -70,7 +70,7 @@ class NearestLoss(Loss):
         return found
 
     def evaluate(
-        self, rows: Tensor, length: Tensor, labels: Tensor | None, nearest: Tensor | None
+        self, rows: Tensor, length: Tensor, labels: Tensor | None, nearest: Tensor | None, factor: float
     ) -> tuple[Tensor, Tensor]:
         """See `Loss.evaluate`."""
         wide = rows.dtype != torch.float64 and rows.shape[-1] >= _WIDE
@@ -81,9 +81,9 @@ class NearestLoss(Loss):
             options: dict[str, Any] = {"block_size": self.block_size, "antipodal": self.antipodal, "labels": labels}
             nearest = nearest_rows(rows, length, blocks, **options)  # (B, n)
         if unit is not None and complete:
-            return self._of_all(unit, length, nearest)
+            return self._of_all(unit, length, nearest, factor)
         batch, n, d = rows.shape
-        scale = length.new_ones(batch, 1)
+        scale = length.new_full((batch, 1), factor)
         if self.reduction == "mean":
             scale /= (nearest >= 0).sum(dim=-1, keepdim=True).clamp_min_(1)
         there = nearest + torch.arange(0, batch * n, n, device=rows.device)[:, None] * (nearest >= 0)
@@ -97,7 +97,7 @@ class NearestLoss(Loss):
             pairs.add_exact(some[chunk])
         return (pairs.phi.view(batch, n) * scale).sum(dim=-1), pairs.grad.view_as(rows)
 
-    def _of_all(self, unit: Tensor, length: Tensor, nearest: Tensor) -> tuple[Tensor, Tensor]:
+    def _of_all(self, unit: Tensor, length: Tensor, nearest: Tensor, factor: float) -> tuple[Tensor, Tensor]:
         """Value and gradient where every row looks at another, by the half-angle form: all at once."""
         batch, n, d = unit.shape
         if batch > 1:
@@ -108,7 +108,7 @@ class NearestLoss(Loss):
         theta, toward, back = pair_tangents(flat, v if sign is None else v.mul_(sign), None, there, n)
         phi, slope = self.potential(theta)
         # Moving u towards its neighbour shrinks the angle: d theta / d u = -toward.
-        scale = 1.0 if self.reduction == "sum" else 1.0 / n
+        scale = factor if self.reduction == "sum" else factor / n
         slope = slope.mul_(-scale)[:, None]
         grad = toward.mul_(slope).index_add_(0, there, back.mul_(slope if sign is None else slope * sign))
         return phi.view(batch, n).sum(dim=-1).mul_(scale), grad.view_as(unit).div_(length)

@@ -166,9 +166,10 @@ class Regularizer:
             weight = layer.rows.weight()
             if weight.is_meta:
                 raise InvalidParameterError(layer.name, "materialised before its loss is taken", "a meta tensor")
-            value = loss(weight, active=active, **self._arguments(layer, loss, weight, now, number))
-            value = value.sum() if layer.rows.parts else value.mean()
-            term = coef * self._every * value.to(torch.promote_types(value.dtype, torch.float32))
+            arguments = self._arguments(layer, loss, weight, now, number)
+            value = loss(weight, active=active, factor=coef * self._every, **arguments)
+            value = value.to(torch.promote_types(value.dtype, torch.float32))
+            term = value if value.ndim == 0 else value.sum() if layer.rows.parts else value.mean()
             total = term if total is None else total + term.to(total.device)
         return self._zero() if total is None else total
 
