@@ -16,7 +16,11 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, flags=re.DOTALL)
 SESSIONS = [body for kind, body in BLOCKS if kind == "console"]
-PYTHON = [body for kind, body in BLOCKS if kind == "python"]
+PYTHON = {f"README {k}": body for k, (kind, body) in enumerate(BLOCKS) if kind == "python"}
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+for page in PAGES:
+    blocks = re.findall(r"```(\w*)\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    PYTHON |= {f"{page.stem} {k}": body for k, (kind, body) in enumerate(blocks) if kind == "python"}
 
 # What no run repeats: seconds, and the day; what another CPU rounds otherwise: residuals, digests.
 VOLATILE = re.compile(r"\d+\.\d s\b|\d{4}-\d\d-\d\d|\b\d\.\de-1\d\b|\b[0-9a-f]{64}\b")
@@ -86,11 +90,11 @@ def test_a_command_prints_what_the_readme_shows(command, output, workshop):
         assert shape(done.stdout) == shape(output)
 
 
-@pytest.mark.parametrize("body", PYTHON, ids=[str(k) for k in range(len(PYTHON))])
-def test_python_in_the_readme_runs(body, workshop):
+@pytest.mark.parametrize("body", PYTHON.values(), ids=PYTHON)
+def test_python_in_the_docs_runs(body, workshop):
     done = subprocess.run([sys.executable, "-c", body], cwd=workshop, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    expected = re.findall(r"#> (.*)", body)
+    expected = re.findall(r"# > (.*)", body)
     assert done.stdout.split("\n")[: len(expected)] == expected
 
 
@@ -128,11 +132,12 @@ def test_ci_runs_the_readmes_second_command():
     assert check in script
 
 
-def test_links_of_the_readme_exist():
-    for target in re.findall(r"\]\(([^)#]+?)\)|<img [^>]*src=\"([^\"]+)\"", README):
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.stem)
+def test_links_exist(page):
+    for target in re.findall(r"\]\(([^)#]+?)\)|<img [^>]*src=\"([^\"]+)\"", page.read_text()):
         path = next(filter(None, target))
         if not path.startswith("http"):
-            assert (ROOT / path).exists(), path
+            assert (page.parent / path).exists(), path
 
 
 def test_every_command_is_named_in_the_readme():

@@ -46,7 +46,7 @@ class Loss(abc.ABC):
             0.3. Which ones depends on the seed alone; torch's random state is not touched.
         dead: rows not longer than this share of the longest row take no part, in [0, 1). Zero rows never
             do: they have no direction. The gradient of a row grows as the inverse of its length.
-        block_size: cosines held at once; 2**20 on a CPU and 2**26 on a GPU by default.
+        block_size: cosines held at once; 2**19 on a CPU and 2**26 on a GPU by default.
     """
 
     antipodal: bool = False
