@@ -20,11 +20,13 @@ if TYPE_CHECKING:
         geometry,
         isometry,
         losses,
+        nn,
         optimality,
         plots,
         tables,
     )
     from tammes.api import solve
+    from tammes.directions import Codebook, codebook
     from tammes.errors import TammesError
     from tammes.files import load, save
     from tammes.hunting.archive import Archive
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Archive",
+    "Codebook",
     "Result",
     "SphericalCode",
     "TammesError",
@@ -42,6 +45,7 @@ __all__ = [
     "bounds",
     "certificates",
     "closed_forms",
+    "codebook",
     "constructions",
     "errors",
     "files",
@@ -50,6 +54,7 @@ __all__ = [
     "load",
     "lookup",
     "losses",
+    "nn",
     "optimality",
     "plots",
     "save",
@@ -60,9 +65,11 @@ __all__ = [
 
 _HOME = {
     "Archive": "hunting.archive",
+    "Codebook": "directions",
     "Result": "result",
     "SphericalCode": "spherical_code",
     "TammesError": "errors",
+    "codebook": "directions",
     "load": "files",
     "lookup": "lookup",
     "save": "files",
