@@ -72,9 +72,10 @@ def ladder(n, d):
 
 def chords(n, d):
     """The tensor ladder of `solvers.continuation`: chords, one axis at a time, float64."""
-    from tammes.solvers.continuation import descend, ladder as rungs
+    from tammes.solvers import continuation
 
-    return descend(start(n, d), exponents=rungs(4.0, 16_384.0, 4.0), iterations=30).points[0]
+    rungs = continuation.ladder(4.0, 16_384.0, 4.0)
+    return continuation.descend(start(n, d), exponents=rungs, iterations=30).points[0]
 
 
 def sgd(n, d):
@@ -139,8 +140,9 @@ def report():
     for n, d in SIZES:
         row = child("size", n, d)
         yield (
-            f"| ({n:,}, {d}) | {row['random']:.4f} | **{row['ours']:.4f}** | {row['bound']:.4f} | {row['degrees']:.2f}° "
-            f"| {row['bound_degrees']:.2f}° | {row['seconds']:.0f} | {row['memory']:.0f} | {row['source']} |"
+            f"| ({n:,}, {d}) | {row['random']:.4f} | **{row['ours']:.4f}** | {row['bound']:.4f} "
+            f"| {row['degrees']:.2f}° | {row['bound_degrees']:.2f}° "
+            f"| {row['seconds']:.0f} | {row['memory']:.0f} | {row['source']} |"
         )
     yield ""
     yield "Columns 2 to 4 are largest cosines: smaller is better. The bound holds for every code, and is not attained."

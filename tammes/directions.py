@@ -22,7 +22,7 @@ from tammes.hunting.archive import Archive
 from tammes.solvers.run import ProgressCallback, Status, silent
 from tammes.solvers.sgd import resolve_device
 
-__all__ = ["DTYPES", "Codebook", "codebook", "rotated"]
+__all__ = ["DTYPES", "Codebook", "check_integer", "codebook", "rotated"]
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -31,6 +31,7 @@ _MOST_STARTS = 64
 _SEARCH_WORK = 8_000  # starts * n (d - 1) of a search: some seconds
 _LADDER_WORK = 2e12  # iterations * rungs * n^2 d of the ladder: about a minute on one core
 _LADDER_STARTS = 4e7  # starts * n^2 d of the ladder: small codes differ from start to start
+_LADDER_LARGEST = 1e11  # n^2 d beyond which the ladder takes many minutes, and is left out if there is a code at all
 _MET = 1e-9  # cosines: a construction this near to a bound or a stored value is the code meant
 
 
@@ -112,7 +113,8 @@ def codebook(
 
     Nothing depends on a clock: the same n, d, seed and settings give the same bits on the same machine.
     On one core: closed forms and named codes take milliseconds, (100, 32) seconds, (1000, 128) ten seconds,
-    (10000, 128) and (2000, 512) a minute or two; beyond, O(n^2 d). Memory O(n d), never n x n.
+    (10000, 128) and (2000, 512) a minute or two. Beyond n^2 d = 10^11 the ladder runs only where nothing else
+    is there, or `steps` are asked for. Memory O(n d), never n x n.
 
     Args:
         n: number of directions, at least 2.
@@ -142,10 +144,9 @@ def codebook(
         (torch.Size([120, 4]), 'construction: 600-cell', 36.0)
     """
     n, d = check_size(n, d)
-    _check_integer("seed", seed, 0)
-    for name, value in (("starts", starts), ("steps", steps)):
-        if value is not None:
-            _check_integer(name, value, 1)
+    seed = check_integer("seed", seed, 0)
+    starts = None if starts is None else check_integer("starts", starts, 1)
+    steps = None if steps is None else check_integer("steps", steps, 1)
     if dtype not in DTYPES:
         raise InvalidParameterError("dtype", f"one of: {', '.join(map(str, DTYPES))}", dtype)
     where = _device(device)
@@ -219,6 +220,8 @@ def _best(
     for found in _ready(n, d, seed, archive):
         if best is None or found.max_cosine < best.max_cosine:
             best = found
+    if best is not None and float(n) * n * d > _LADDER_LARGEST and steps is None:
+        return best
     rival = math.inf if best is None else best.max_cosine
     solved = (
         _searched(n, d, seed, starts, progress)
@@ -301,6 +304,12 @@ def _device(device: str | torch.device) -> torch.device:
     return where
 
 
-def _check_integer(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+def check_integer(name: str, value: object, least: int) -> int:
+    """The value, after checking that it is an integer of at least `least`.
+
+    Raises:
+        InvalidParameterError: otherwise.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise InvalidParameterError(name, f"an integer of at least {least}", value)
+    return int(value)

@@ -154,7 +154,8 @@ def _one_thread() -> Iterator[None]:
 
 
 def _unit(rows: Tensor) -> Tensor:
-    return rows / torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    unit: Tensor = rows / torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    return unit
 
 
 def _weights(x: Tensor, p: float, shift: float) -> Iterator[tuple[int, int, Tensor]]:
@@ -195,19 +196,16 @@ class _Climb:
         self._budget = budget
         self._x = points
         self.best = points
-        self.top = self._evaluated(points, 1.0, 1.0).top
+        self.top = _evaluate(points, 1.0, 1.0).top
         self.mean = -1.0
         self.evaluations = 1
 
     def out_of_time(self) -> bool:
         return self._budget is not None and self._budget.spent()
 
-    def _evaluated(self, x: Tensor, p: float, shift: float) -> _Found:
-        return _evaluate(x, p, shift)
-
     def _see(self, x: Tensor, p: float, shift: float) -> _Found:
         """Evaluate, and keep the points if no better ones were met."""
-        found = self._evaluated(x, p, shift)
+        found = _evaluate(x, p, shift)
         self.evaluations += 1
         if found.top < self.top:
             self.best, self.top = x, found.top
@@ -216,8 +214,8 @@ class _Climb:
     def minimise(self, p: float, iterations: int) -> bool:
         """L-BFGS on g_p from where the last rung ended; whether all iterations were used."""
         x = self._x
-        here = self._see(x, p, self._evaluated(x, 1.0, 1.0).top)
-        pairs = _Pairs(x.numel(), x)
+        here = self._see(x, p, _evaluate(x, 1.0, 1.0).top)
+        pairs = _Pairs()
         judged = here.value
         for iteration in range(1, iterations + 1):
             step, slope, length = pairs.aim(here.grad, x, p)
@@ -249,7 +247,7 @@ class _Climb:
 class _Pairs:
     """The memory of L-BFGS (Nocedal and Wright, algorithm 7.4): steps, and changes of the gradient."""
 
-    def __init__(self, size: int, like: Tensor) -> None:
+    def __init__(self) -> None:
         self._steps: list[Tensor] = []
         self._changes: list[Tensor] = []
 
