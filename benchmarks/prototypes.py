@@ -79,11 +79,19 @@ def chords(n, d):
 
 
 def sgd(n, d):
-    """The paper's solver on MMA: SGD with momentum, the rate divided on plateaus."""
+    """The paper's solver on MMA: SGD with momentum, the rate divided on plateaus; the best of some rates.
+
+    The loss is a mean over rows, so that a row moves by the rate over n: the paper's 0.1 hardly moves 1,000 rows.
+    """
+    import numpy as np
+
     from tammes.losses import MMA
     from tammes.solvers.sgd import SGD
 
-    return SGD(dtype="float32", steps=3_000).run(MMA(), start(n, d)[None]).points[0]
+    points = start(n, d)
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    runs = [SGD(dtype="float32", steps=3_000, learning_rate=rate * n) for rate in (0.003, 0.01, 0.03)]
+    return min((run.run(MMA(), points[None]).points[0] for run in runs), key=judged)
 
 
 def projections(n, d, steps=100):
@@ -157,7 +165,8 @@ def report():
     yield ""
     yield (
         "Ladder in products: 9 rungs of at most 100 L-BFGS iterations, float32. In chords: 7 rungs of 30, float64. "
-        "SGD: 3,000 steps. Projections: 100, each an eigendecomposition of an n x n matrix, aimed at the cosine of "
+        "SGD: 3,000 steps from unit rows, the best of the rates 0.003 n, 0.01 n and 0.03 n, the time of all three. "
+        "Projections: 100, each an eigendecomposition of an n x n matrix, aimed at the cosine of "
         "the ladder, whose time is included."
     )
     yield ""

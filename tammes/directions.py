@@ -223,11 +223,15 @@ def _best(
     if best is not None and float(n) * n * d > _LADDER_LARGEST and steps is None:
         return best
     rival = math.inf if best is None else best.max_cosine
-    solved = (
-        _searched(n, d, seed, starts, progress)
-        if n * (d - 1) <= _SEARCHED
-        else _laddered(n, d, seed, starts, steps, rival, progress)
-    )
+    try:
+        if n * (d - 1) <= _SEARCHED:
+            solved = _searched(n, d, seed, starts, progress)
+        else:
+            solved = _laddered(n, d, seed, starts, steps, rival, progress)
+    except KeyboardInterrupt:  # before the solver had anything
+        if best is None:
+            raise
+        return _Found(best.points, best.max_cosine, best.source, Status.INTERRUPTED)
     if best is None or solved.max_cosine < best.max_cosine:
         return solved
     return _Found(best.points, best.max_cosine, best.source, solved.status)
@@ -270,7 +274,8 @@ def _laddered(
         top = prototypes.descend(points, iterations=iterations, rival=rival, progress=progress)
         cosine = math.cos(geometry.min_angle(top.points))
         if best is None or cosine < best.max_cosine:
-            source = f"soft-maximum ladder: {count} starts, {iterations} iterations a rung, seed {seed}"
+            plural = "start" if count == 1 else "starts"
+            source = f"soft-maximum ladder: {count} {plural}, {iterations} iterations a rung, seed {seed}"
             best = _Found(top.points, cosine, source, top.status)
         if top.status is Status.INTERRUPTED:
             best = _Found(best.points, best.max_cosine, best.source, top.status)

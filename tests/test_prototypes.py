@@ -1,5 +1,6 @@
 """The ladder in matrix products: its function against a double loop, its ends, what it keeps."""
 
+import itertools
 import math
 
 import numpy as np
@@ -20,9 +21,8 @@ def rows(n, d, seed=0):
 
 def naive(points, p):
     """g_p by a double loop."""
-    total = sum(
-        math.exp(p * (float(points[i] @ points[j]) - 1.0)) for i in range(len(points)) for j in range(i + 1, len(points))
-    )
+    pairs = itertools.combinations(range(len(points)), 2)
+    total = sum(math.exp(p * (float(points[i] @ points[j]) - 1.0)) for i, j in pairs)
     return 1.0 + math.log(total) / p
 
 
