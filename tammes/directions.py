@@ -22,11 +22,13 @@ from tammes.hunting.archive import Archive
 from tammes.solvers.run import ProgressCallback, Status, silent
 from tammes.solvers.sgd import resolve_device
 
-__all__ = ["DTYPES", "Codebook", "check_integer", "codebook", "rotated"]
+__all__ = ["DTYPES", "SEARCHED", "Codebook", "check_integer", "codebook", "rotated"]
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
-_SEARCHED = 1_000  # coordinates n (d - 1) up to which a search with its exact polish takes seconds
+SEARCHED = 1_000
+"""Coordinates n (d - 1) up to which a search with its exact polish takes seconds."""
+
 _MOST_STARTS = 64
 _SEARCH_WORK = 8_000  # starts * n (d - 1) of a search: some seconds
 _LADDER_WORK = 2e12  # iterations * rungs * n^2 d of the ladder: about a minute on one core
@@ -125,7 +127,8 @@ def codebook(
         seed: of the rotation, the choice of a part, and the solver's starts; an integer of at least 0.
         rotate: turn the code by a random rotation, so that closed forms are not sparse or aligned with axes.
         starts: of the solver; None for as many as take a few seconds, and at least one.
-        steps: L-BFGS iterations on each rung of the ladder at most; None for what fits in about a minute.
+        steps: L-BFGS iterations on each rung of the ladder at most; None for what fits in about a minute; 20
+            come within some percent. 0 for no solver at all: what is there already, or an error.
         archive: True for the user's archive, or a folder or `Archive`. Off by default, since what lies in
             it may change from one day to the next.
         progress: called as a solver goes on.
@@ -135,7 +138,7 @@ def codebook(
         the best so far is returned, with that status.
 
     Raises:
-        InvalidParameterError: if a parameter is out of range.
+        InvalidParameterError: if a parameter is out of range, or nothing is there and `steps` is 0.
         DeviceError: if the device is not there.
 
     Example:
@@ -146,7 +149,7 @@ def codebook(
     n, d = check_size(n, d)
     seed = check_integer("seed", seed, 0)
     starts = None if starts is None else check_integer("starts", starts, 1)
-    steps = None if steps is None else check_integer("steps", steps, 1)
+    steps = None if steps is None else check_integer("steps", steps, 0)
     if dtype not in DTYPES:
         raise InvalidParameterError("dtype", f"one of: {', '.join(map(str, DTYPES))}", dtype)
     where = _device(device)
@@ -220,11 +223,13 @@ def _best(
     for found in _ready(n, d, seed, archive):
         if best is None or found.max_cosine < best.max_cosine:
             best = found
-    if best is not None and float(n) * n * d > _LADDER_LARGEST and steps is None:
+    if best is not None and (steps == 0 or (float(n) * n * d > _LADDER_LARGEST and steps is None)):
         return best
+    if steps == 0:
+        raise InvalidParameterError("steps", f"at least 1 for n = {n}, d = {d}, where no code is at hand", steps)
     rival = math.inf if best is None else best.max_cosine
     try:
-        if n * (d - 1) <= _SEARCHED:
+        if n * (d - 1) <= SEARCHED:
             solved = _searched(n, d, seed, starts, progress)
         else:
             solved = _laddered(n, d, seed, starts, steps, rival, progress)

@@ -85,6 +85,14 @@ def test_no_solver_for_what_would_take_many_minutes(monkeypatch):
     assert codebook(600, 32).status is Status.CLOSED_FORM
 
 
+def test_no_steps_no_solver():
+    book = codebook(600, 32, steps=0)
+    assert book.source == "construction: part of Gold's words (2048 points)"
+    assert book.max_cosine == pytest.approx(0.25, abs=1e-6)
+    with pytest.raises(InvalidParameterError, match="`steps` must be at least 1 for n = 2000, d = 5"):
+        codebook(2_000, 5, steps=0)
+
+
 def test_the_archive_is_asked_only_if_told(tmp_path):
     best = codebook(9, 4, starts=4, dtype=torch.float64)
     Archive(tmp_path).offer(SphericalCode(best.directions.numpy(), normalize=True))

@@ -101,6 +101,16 @@ def test_bad_seeds_leave_the_tensor_alone():
     assert torch.equal(weight, torch.ones(1, 4))
 
 
+def test_steps_buy_angle():
+    few, more = (tammes_(torch.empty(80, 20), steps=steps).double().numpy() for steps in (1, 10))
+    assert oracles.min_angle(few[:40]) > 0.0
+    gram_few, gram_more = few @ few.T - 2.0 * torch.eye(80).numpy(), more @ more.T - 2.0 * torch.eye(80).numpy()
+    assert gram_more.max() < gram_few.max() < 0.5
+    assert torch.equal(tammes_(torch.empty(600, 32), steps=0), tammes_(torch.empty(600, 32), steps=0))
+    with pytest.raises(InvalidParameterError, match="no code is at hand"):
+        tammes_(torch.empty(2_000, 5), steps=0)
+
+
 def test_the_package_offers_it():
     assert tammes.nn.init.tammes_ is tammes_
     assert "tammes_" in tammes.nn.init.__all__

@@ -48,8 +48,8 @@ def holding(n: int, d: int) -> list[Whole]:
         InvalidParameterError: unless n and d are integers of at least 2.
 
     Example:
-        >>> [whole.name for whole in holding(1000, 64)]
-        ['kerdock', 'chirps of length 31', "Gold's words"]
+        >>> [(whole.name, whole.n, round(whole.max_cosine, 4)) for whole in holding(1000, 64)[:2]]
+        [('kerdock', 4224, 0.125), ('chirps of length 31', 3968, 0.1796)]
     """
     n, d = check_size(n, d)
     found = []
