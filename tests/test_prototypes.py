@@ -86,6 +86,19 @@ def test_same_bits_again_whatever_the_threads_and_no_random_state_is_touched():
     assert torch.equal(state, torch.get_rng_state())
 
 
+def test_the_settings_of_a_training_run_do_not_matter():
+    plain = descend(rows(150, 40), iterations=5)
+    precision = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            within = descend(rows(150, 40), iterations=5)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(precision)
+    assert np.array_equal(plain.points, within.points)
+
+
 def test_coinciding_rows_part():
     start = rows(20, 10)
     start[3] = start[4] + 1e-3 * start[5]

@@ -30,8 +30,8 @@ def tammes_(tensor: Tensor, gain: float = 1.0, seed: int = 0, *, steps: int = 10
 
     Args:
         tensor: float16, bfloat16, float32 or float64, two dimensions or more. Filled without gradients.
-        gain: length of every row, positive. Variance-preserving layers want about sqrt(2 d / n) before a
-            ReLU; 1 leaves unit rows.
+        gain: length of every row, positive. 1 keeps the variance of independent inputs, sqrt(2) keeps it
+            through a ReLU: the lengths that He initialisation has on average.
         seed: of the rotation and the solver; torch's random state is neither read nor changed.
         steps: of the solver on each of its nine rungs, for n > 2d. 0 for no solver: quick, but not every size
             has a code at hand, and for n below some 20 d it is not as good.

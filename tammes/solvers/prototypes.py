@@ -108,10 +108,11 @@ def descend(
         raise InvalidParameterError("exponents", "at least one", exponents)
     if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 1:
         raise InvalidParameterError("iterations", "an integer of at least 1", iterations)
-    climb = _Climb(_unit(torch.tensor(points, dtype=torch.float64, device=device)).float(), budget)
+    start = _unit(torch.tensor(points, dtype=torch.float64, device=device)).float()
     status = Status.CONVERGED
-    try:
-        with _one_thread():
+    with _plain_arithmetic():
+        climb = _Climb(start, budget)
+        try:
             for rung, p in enumerate(exponents, start=1):
                 full = climb.minimise(p, iterations)
                 status = Status.STEP_LIMIT if full else Status.CONVERGED
@@ -122,8 +123,8 @@ def descend(
                 if climb.mean > rival:
                     status = Status.STEP_LIMIT
                     break
-    except KeyboardInterrupt:
-        status = Status.INTERRUPTED
+        except KeyboardInterrupt:
+            status = Status.INTERRUPTED
     best = _unit(climb.best.double())
     return Descended(best.cpu().numpy(), climb.top, status, climb.evaluations)
 
@@ -143,14 +144,23 @@ class _Found:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums come in another order with another number of threads, and a training run may have any."""
-    before = torch.get_num_threads()
+def _plain_arithmetic() -> Iterator[None]:
+    """One thread and full float32, whatever the training run around it has set, and all put back at the end.
+
+    Sums come in another order with another number of threads; autocast and "medium" precision round the factors
+    of a product to bfloat16.
+    """
+    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     torch.set_num_threads(1)
+    if precision != "highest":
+        torch.set_float32_matmul_precision("highest")
     try:
-        yield
+        with torch.autocast("cpu", enabled=False):
+            yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads)
+        if precision != "highest":
+            torch.set_float32_matmul_precision(precision)
 
 
 def _unit(rows: Tensor) -> Tensor:
@@ -195,8 +205,9 @@ class _Climb:
     def __init__(self, points: Tensor, budget: Budget | None) -> None:
         self._budget = budget
         self._x = points
+        self._shift = _evaluate(points, 1.0, 1.0).top  # the largest cosine at x
         self.best = points
-        self.top = _evaluate(points, 1.0, 1.0).top
+        self.top = self._shift
         self.mean = -1.0
         self.evaluations = 1
 
@@ -214,7 +225,7 @@ class _Climb:
     def minimise(self, p: float, iterations: int) -> bool:
         """L-BFGS on g_p from where the last rung ended; whether all iterations were used."""
         x = self._x
-        here = self._see(x, p, _evaluate(x, 1.0, 1.0).top)
+        here = self._see(x, p, self._shift)
         pairs = _Pairs()
         judged = here.value
         for iteration in range(1, iterations + 1):
@@ -232,7 +243,7 @@ class _Climb:
                 continue
             pairs.add(trial - x, found.grad - here.grad)
             x, here = trial, found
-            self._x, self.mean = x, here.mean
+            self._x, self._shift, self.mean = x, here.top, here.mean
             if self.out_of_time():
                 return True
             if iteration % _WINDOW == 0:
