@@ -131,6 +131,13 @@ def test_a_bad_state_dict_changes_nothing():
     assert head.source == "closed form: simplex"
 
 
+def test_it_compiles_whole():
+    head = FixedTammesClassifier(6, 5, normalize=True, scale=4.0, bias=True)
+    x = torch.randn(3, 6, generator=torch.Generator().manual_seed(0))
+    compiled = torch.compile(head, fullgraph=True, backend="eager")
+    assert torch.equal(compiled(x), head(x))
+
+
 def test_two_classes():
     assert torch.equal(FixedTammesClassifier(1, 2).weight, torch.tensor([[1.0], [-1.0]]))
     for features in (1, 2, 7):
@@ -145,6 +152,9 @@ def test_two_classes():
 def test_dtypes_devices_and_copies():
     head = FixedTammesClassifier(3, 4, dtype=torch.bfloat16)
     assert head.max_cosine == pytest.approx(exact_cosine(head.weight), abs=1e-12)
+    for _ in range(20):  # the float32 copy of a half may lie where the first weight lay
+        back = FixedTammesClassifier(3, 4).half().float()
+        assert back.max_cosine == pytest.approx(exact_cosine(back.weight), abs=1e-12)
     half = FixedTammesClassifier(3, 4).half()
     assert half.weight.dtype == torch.float16
     assert half.max_cosine == pytest.approx(exact_cosine(half.weight), abs=1e-12)
@@ -165,13 +175,19 @@ def test_what_it_shows():
 
 def test_progress_is_shown_if_asked():
     reports = []
-    FixedTammesClassifier(20, 60, progress=reports.append)
-    assert reports
+
+    def one_is_enough(report):
+        reports.append(report)
+        raise KeyboardInterrupt  # and the best so far is kept
+
+    head = FixedTammesClassifier(20, 60, progress=one_is_enough)
+    assert len(reports) == 1
+    assert head.max_cosine == pytest.approx(exact_cosine(head.weight), abs=1e-12)
 
 
 def test_the_global_random_state_is_left_alone():
     state = torch.get_rng_state()
-    first, again = FixedTammesClassifier(20, 60), FixedTammesClassifier(20, 60)
+    first, again = FixedTammesClassifier(4, 120), FixedTammesClassifier(4, 120)
     assert torch.equal(first.weight, again.weight)
     assert torch.equal(state, torch.get_rng_state())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, final
 
 import numpy as np
@@ -184,8 +184,15 @@ class FixedTammesClassifier(torch.nn.Module):
         version = object() if weight.is_inference() else weight._version
         return (weight.data_ptr(), version, weight.dtype, weight.device)
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> FixedTammesClassifier:
+        """As every module; the new weight may lie where an old one lay, so that its key says nothing."""
+        self._measured = None
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
+
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
         """As every module; weights that are not those already here are of unknown origin."""
+        self._measured = None
         given = state_dict.get(f"{prefix}weight")
         if isinstance(given, Tensor) and given.shape == self.weight.shape:
             here = not self.weight.is_meta and torch.equal(given.detach().to(self.weight), self.weight)
