@@ -167,8 +167,8 @@ def report():
     yield (
         "Ladder in products: 9 rungs of at most 100 L-BFGS iterations, float32. In chords: 7 rungs of 30, float64. "
         "SGD: 3,000 steps from unit rows, stagnation at 1e-3, the best of the rates 0.003 n, 0.01 n and 0.03 n, "
-        "the time of all three. Projections: 100, each an eigendecomposition of an n x n matrix, aimed at the cosine of "
-        "the ladder, whose time is included."
+        "the time of all three. Projections: 100, each an eigendecomposition of an n x n matrix, aimed at the cosine "
+        "of the ladder, whose time is included."
     )
     yield ""
     yield f"Command: `{COMMAND}`"
