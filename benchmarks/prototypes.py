@@ -154,7 +154,10 @@ def report():
             f"| {row['seconds']:.0f} | {row['memory']:.0f} | {row['source']} |"
         )
     yield ""
-    yield "Columns 2 to 4 are largest cosines: smaller is better. The bound holds for every code; nothing says that it can be attained."
+    yield (
+        "Columns 2 to 4 are largest cosines: smaller is better. The bound holds for every code; nothing says that "
+        "it can be attained."
+    )
     yield ""
     yield "## Methods, from the same random start"
     yield ""
