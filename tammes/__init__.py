@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         tables,
     )
     from tammes.api import solve
+    from tammes.directions import Codebook, codebook
     from tammes.errors import TammesError
     from tammes.files import load, save
     from tammes.hunting.archive import Archive
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Archive",
+    "Codebook",
     "Result",
     "SphericalCode",
     "TammesError",
@@ -43,6 +45,7 @@ __all__ = [
     "bounds",
     "certificates",
     "closed_forms",
+    "codebook",
     "constructions",
     "errors",
     "files",
@@ -62,9 +65,11 @@ __all__ = [
 
 _HOME = {
     "Archive": "hunting.archive",
+    "Codebook": "directions",
     "Result": "result",
     "SphericalCode": "spherical_code",
     "TammesError": "errors",
+    "codebook": "directions",
     "load": "files",
     "lookup": "lookup",
     "save": "files",

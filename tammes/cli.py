@@ -107,7 +107,7 @@ def solve(
     n: Count,
     d: Dimension,
     loss: Annotated[
-        str | None, typer.Option(help="mma, cosine, riesz-fisher, logarithmic or orthogonal; without it, a search.")
+        str | None, typer.Option(help="mma, cosine, riesz-fisher, logarithmic, orthogonal; without it, a search.")
     ] = None,
     s: Annotated[float, typer.Option(help="Riesz exponent, s > 0.")] = 2.0,
     preset: Annotated[str | None, typer.Option(help="Settings by name: paper.")] = None,

@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tammes.constructions import binary, catalogue, families, graphs, polytopes, roots, spread
+    from tammes.constructions import binary, catalogue, families, graphs, parts, polytopes, roots, sequences, spread
     from tammes.constructions.catalogue import CONSTRUCTIONS, by_size, construct
 
 __all__ = [
@@ -20,12 +20,14 @@ __all__ = [
     "construct",
     "families",
     "graphs",
+    "parts",
     "polytopes",
     "roots",
+    "sequences",
     "spread",
 ]
 
-_MODULES = {"binary", "catalogue", "families", "graphs", "polytopes", "roots", "spread"}
+_MODULES = {"binary", "catalogue", "families", "graphs", "parts", "polytopes", "roots", "sequences", "spread"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,7 @@
-"""The losses on networks: which rows a layer has, the term that spreads them, what it does.
+"""The losses on networks: which rows a layer has, the term that spreads them, directions to start from.
 
-Names are loaded when they are first used.
+Names are loaded when they are first used; `tammes.nn.lightning` and `tammes.nn.transformers` only when
+they are imported by name.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tammes.nn import presets
+    from tammes.nn import init, presets
+    from tammes.nn.classifier import FixedTammesClassifier
     from tammes.nn.regularizer import Regularizer
 
-__all__ = ["Regularizer", "presets"]
+__all__ = ["FixedTammesClassifier", "Regularizer", "init", "presets"]
 
-_HOME = {"Regularizer": "regularizer"}
+_HOME = {"FixedTammesClassifier": "classifier", "Regularizer": "regularizer"}
 
 
 def __getattr__(name: str) -> Any:
