@@ -70,17 +70,17 @@ def test_one_row_is_a_direction():
 @pytest.mark.parametrize(
     "tensor",
     [
-        torch.empty(4),
+        torch.ones(4),
         torch.tensor(1.0),
         torch.empty(0, 3),
         torch.empty(3, 0),
-        torch.empty(3, 4, dtype=torch.int64),
-        torch.empty(3, 4, dtype=torch.complex64),
-        torch.empty(3, 4, dtype=torch.float8_e5m2),
+        torch.ones(3, 4, dtype=torch.int64),
+        torch.ones(3, 4, dtype=torch.complex64),
+        torch.ones(3, 4, dtype=torch.float8_e5m2),
         torch.empty(3, 4, device="meta"),
         [[1.0, 2.0]],
     ],
-    ids=str,
+    ids=lambda value: f"{type(value).__name__} {getattr(value, 'shape', value)} {getattr(value, 'dtype', None)}",
 )
 def test_what_cannot_be_filled(tensor):
     with pytest.raises(InvalidParameterError, match="`tensor` must be"):
