@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from tammes import bench, bench_report, cli
 
@@ -59,8 +60,16 @@ def is_slow(command):
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory):
-    """One folder in which the README is walked through from top to bottom."""
-    return tmp_path_factory.mktemp("readme")
+    """One folder in which the README is walked through from top to bottom, with two networks of somebody's."""
+    folder = tmp_path_factory.mktemp("readme")
+    random = torch.Generator().manual_seed(0)
+    shapes = {"0.weight": (32, 3, 3, 3), "2.weight": (64, 32, 3, 3), "5.weight": (10, 256)}
+    state = {name: torch.randn(shape, generator=random) for name, shape in shapes.items()}
+    torch.save(state, folder / "before.pt")
+    state["2.weight"][1] = 2.0 * state["2.weight"][0]  # a copy
+    state["2.weight"][5] = 0.0  # a dead filter
+    torch.save(state, folder / "after.pt")
+    return folder
 
 
 @pytest.mark.parametrize(

@@ -206,7 +206,7 @@ def markdown(options, rows, network):
         "",
         f"{where}, {machine['cores']} cores, one thread; Python {platform.python_version()}, "
         f"torch {torch.__version__}, float32. Forward and backward; medians of alternating runs, ratios run by run. "
-        "Memory is the peak beyond the weight, its gradient included. The naive form has the n x n cosines in autograd.",
+        "Memory is the peak beyond the weight, its gradient included. Naive has the n x n cosines in autograd.",
         "",
         "| weight | loss | naive | ours | time, ours / naive | naive MiB | ours MiB | memory, ours / naive |",
         "|---|---|---|---|---|---|---|---|",
