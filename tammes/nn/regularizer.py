@@ -210,6 +210,9 @@ class Regularizer:
 
     def _gradients(self) -> tuple[Tensor, list[tuple[nn.Parameter, Tensor]]]:
         """The term and its gradient with respect to every leaf."""
+        for module in self._model.modules():
+            if hasattr(module, "unshard") and hasattr(module, "reshard"):
+                module.reshard()  # FSDP2 after a forward pass: what the module holds is a copy that will be dropped
         leaves = self.leaves()
         with torch.enable_grad():
             term = self()
