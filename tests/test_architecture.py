@@ -85,9 +85,12 @@ FLOORS = {
     "hunting.archive": 7,
     "hunting.hunt": 7,
     "report": 7,
+    "nn.callbacks": 7,
     "hunting.exchange": 8,
     "hunting.saved": 8,
     "lookup": 8,
+    "nn.lightning": 8,
+    "nn.transformers": 8,
     "terminal": 8,
     "hunting.session": 9,
     "hunting.tensor": 9,
@@ -110,7 +113,9 @@ FLOORS = {
 # The search wing; the last two load it when they run.
 TORCH = {"checkpoints", "layers", "pairs", "solvers.sgd", "solvers.continuation", "api", "bench"}
 TORCH |= {f"losses.{name}" for name in ("loss", "nearest", "energy", "registry", "functional", "modules")}
-TORCH |= {f"nn.{name}" for name in ("rows", "selection", "presets", "layer_report", "regularizer")}
+TORCH |= {
+    f"nn.{name}" for name in ("rows", "selection", "presets", "layer_report", "regularizer", "callbacks", "lightning")
+}
 NUMBA = {"solvers.kernels"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -522,3 +522,17 @@ def test_a_frozen_layer_is_left_alone_as_long_as_it_is_frozen():
     assert set(of_the_term(model, reg())) == {"0.0.weight", "3.weight"}
     model[1].requires_grad_(True)
     same(of_the_term(model, reg()), expected)
+
+
+@pytest.mark.parametrize("how", ["step", "accumulate"])
+def test_calls_between_with_a_frozen_first_layer_add_nothing(how):
+    model = two_processes.network()
+    model[0].requires_grad_(False)
+    reg = Regularizer(model, coef=COEF, every=2)
+    assert reg().requires_grad
+    assert reg().requires_grad  # zero, and still a place for backward to begin
+    reg()
+    before = weights(model)
+    term = reg.step_(0.1) if how == "step" else reg.accumulate_()
+    assert term.item() == 0.0
+    same(weights(model), before)

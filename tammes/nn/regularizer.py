@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from tammes.nn.layer_report import LayerReport
 
-__all__ = ["Regularizer"]
+__all__ = ["Regularizer", "parameters_of"]
 
 DEAD = 1e-4
 """Rows shorter than this share of a layer's longest row are left alone."""
@@ -129,7 +130,8 @@ class Regularizer:
         self._model = model
         self._nearest: dict[str, Tensor] = {}
         self._clock = torch.zeros((), dtype=torch.long)  # a tensor: compiled graphs must not depend on it
-        self._held: dict[int, nn.Parameter] | None = None  # the parameters that it moves; all of its layers if None
+        self._held: dict[int, nn.Parameter] | None = None  # the parameters that a part moves; all of them if None
+        self._own = {layer.name for layer, _, _ in terms}  # the layers they belong to
         self._attached: list[Regularizer] = []  # what optimisers that hold some of the layers step with
         self.skipped = dict(found.skipped)
 
@@ -151,7 +153,7 @@ class Regularizer:
 
     def _own_terms(self) -> list[tuple[Layer, Loss, float]]:
         """Those of a part, or all."""
-        return [term for term in self._terms if self._held is None or self._moves(term[0])]
+        return [term for term in self._terms if term[0].name in self._own]
 
     def __call__(self) -> Tensor:
         """The term, a scalar connected to the weights; frozen weights are left out.
@@ -168,7 +170,7 @@ class Regularizer:
             return self._zero()
         total: Tensor | None = None
         for number, (layer, loss, coef) in enumerate(self._terms):
-            if not self._moves(layer):
+            if layer.name not in self._own or layer.rows.frozen:
                 continue
             weight = layer.rows.weight()
             if weight.is_meta:
@@ -197,13 +199,19 @@ class Regularizer:
         return arguments
 
     @property
+    def every(self) -> int:
+        """At every so many calls the term is computed, and multiplied by their number."""
+        return self._every
+
+    @property
     def calls(self) -> int:
         """How often the term was asked for."""
         return int(self._clock)
 
     def _zero(self) -> Tensor:
         """Nothing, connected to the graph, so that `backward` has somewhere to go."""
-        leaf: Tensor = self._terms[0][0].rows.leaves()[0] if self._terms else next(self._model.parameters())
+        learning = (leaf for layer, _, _ in self._own_terms() for leaf in layer.rows.leaves() if leaf.requires_grad)
+        leaf: Tensor = next(itertools.chain(learning, self._model.parameters()))
         if hasattr(leaf, "full_tensor"):
             leaf = leaf.full_tensor()
         return leaf.flatten()[:0].sum().to(torch.promote_types(leaf.dtype, torch.float32))
@@ -211,7 +219,8 @@ class Regularizer:
     # --- without autograd ---------------------------------------------------------------------------
 
     def leaves(self) -> list[nn.Parameter]:
-        """The parameters that the term moves, each once."""
+        """The parameters that the term moves, each once: what an optimiser holds."""
+        self._back_to_shards()
         every = (leaf for layer, _, _ in self._terms for leaf in layer.rows.leaves() if leaf.requires_grad)
         found = {id(leaf): leaf for leaf in every}
         return [leaf for key, leaf in found.items() if self._held is None or key in self._held]
@@ -228,14 +237,15 @@ class Regularizer:
             A regulariser, possibly without layers.
         """
         other = copy.copy(self)
-        other._held = {id(parameter): parameter for parameter in parameters}
         other._nearest, other._clock, other._attached = {}, torch.zeros_like(self._clock), []
+        other._hold(parameters)
         return other
 
-    def _moves(self, layer: Layer) -> bool:
-        """Whether the layer learns, as far as this regulariser goes."""
-        held = self._held
-        return any(leaf.requires_grad and (held is None or id(leaf) in held) for leaf in layer.rows.leaves())
+    def _hold(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Be the part of these parameters from now on."""
+        self._back_to_shards()
+        held = self._held = {id(parameter): parameter for parameter in parameters}
+        self._own = {layer.name for layer, _, _ in self._terms if any(id(leaf) in held for leaf in layer.rows.leaves())}
 
     def _back_to_shards(self) -> None:
         """After a forward pass modules of FSDP2 hold gathered copies, which will be dropped: the shards instead."""
@@ -245,11 +255,10 @@ class Regularizer:
 
     def _gradients(self) -> tuple[Tensor, list[tuple[nn.Parameter, Tensor]]]:
         """The term and its gradient with respect to every leaf."""
-        self._back_to_shards()
         leaves = self.leaves()
         with torch.enable_grad():
             term = self()
-        if not leaves:
+        if not leaves or not term.requires_grad:
             return term.detach(), []
         grads = torch.autograd.grad(term, leaves, allow_unused=True)
         return term.detach(), [(leaf, grad) for leaf, grad in zip(leaves, grads, strict=True) if grad is not None]
@@ -299,8 +308,7 @@ class Regularizer:
         """
         if isinstance(optimizer, torch.optim.LBFGS):
             raise _no_closures(type(optimizer).__name__)
-        self._back_to_shards()
-        part = self.part(_parameters_of(optimizer))
+        part = self.part(parameters_of(optimizer))
         if not part.leaves():
             raise InvalidParameterError("optimizer", "one that holds weights of the regularised layers", "another")
         if len(part.leaves()) == len(self.leaves()):
@@ -312,7 +320,7 @@ class Regularizer:
             if any(callable(argument) for argument in (*args[1:], *kwargs.values())):
                 raise _no_closures("a step with a closure")
             if part is not self:
-                part._held = {id(parameter): parameter for parameter in _parameters_of(stepped)}
+                part._hold(parameters_of(stepped))
             scale = getattr(stepped, "grad_scale", None)  # a fused optimiser unscales within its step
             part.accumulate_(1.0 if scale is None else scale)
 
@@ -357,7 +365,7 @@ def _with_dead(loss: Loss, dead: float) -> Loss:
     return loss if loss.dead else dataclasses.replace(loss, dead=dead)
 
 
-def _parameters_of(optimizer: torch.optim.Optimizer) -> Iterator[nn.Parameter]:
+def parameters_of(optimizer: torch.optim.Optimizer) -> Iterator[nn.Parameter]:
     """All that an optimiser holds."""
     return (parameter for group in optimizer.param_groups for parameter in group["params"])
 
