@@ -2,7 +2,10 @@
 
 import importlib
 import math
+import re
+import runpy
 import sys
+from pathlib import Path
 
 import oracles
 import pytest
@@ -16,6 +19,7 @@ from tammes.errors import InvalidParameterError, MissingPackageError
 from tammes.nn import Regularizer
 
 COEF = 0.5
+EXAMPLE = Path(__file__).parents[1] / "docs" / "examples" / "lightning_example.py"
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers"),
@@ -365,3 +369,20 @@ def test_the_older_name_of_the_package_works_too(module_of, callback_of, tmp_pat
     trainer.fit(module, loader())
     same(weights(module.net), by_hand()[0])
     assert trainer.callback_metrics["reg/term"].item() == pytest.approx(by_hand()[1][-1], rel=1e-6)
+
+
+# --- the example ----------------------------------------------------------------------------------------
+
+
+def test_the_example_trains_and_spreads(pl, capsys):
+    example = runpy.run_path(str(EXAMPLE))
+    example["main"]()
+    printed = capsys.readouterr().out
+    figures = dict(re.findall(r"^(\S+) +(-?\d+\.\d+)$", printed, flags=re.MULTILINE))
+    assert float(figures["loss"]) < 0.5
+    torch.manual_seed(0)
+    before = angle_of(example["Classifier"]().network[2])
+    after = float(figures["reg/min_angle_degrees/network.2"])
+    assert after > before + 10.0
+    (reported,) = re.findall(r"^network\.2 +32 +64 +(\S+)°", printed, flags=re.MULTILINE)
+    assert float(reported) == pytest.approx(after, abs=1e-3)
