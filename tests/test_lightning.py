@@ -7,6 +7,7 @@ import runpy
 import sys
 from pathlib import Path
 
+import framework_processes
 import oracles
 import pytest
 import torch
@@ -240,6 +241,12 @@ def test_a_preset_and_what_differs_from_it(trainer_of, module_of, callback_of):
     ).fit(module_of(), loader())
     assert callback.regularizer.layers == ("net.1",)
     assert "0.07 * MMA" in repr(callback.regularizer)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["ddp", "fsdp2"])
+def test_two_processes_end_with_the_weights_of_one(pl, kind, tmp_path):
+    same(framework_processes.run("lightning", kind, tmp_path), framework_processes.expected())
 
 
 # --- what is logged -----------------------------------------------------------------------------------

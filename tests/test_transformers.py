@@ -7,6 +7,7 @@ import runpy
 import sys
 from pathlib import Path
 
+import framework_processes
 import oracles
 import pytest
 import torch
@@ -199,6 +200,12 @@ def test_a_language_model_has_its_queries_keys_and_values_apart(hf, callback_of)
         *(block + name for name in ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")),
         "lm_head",
     }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["ddp", "fsdp2"])
+def test_two_processes_end_with_the_weights_of_one(hf, kind, tmp_path):
+    same(framework_processes.run("transformers", kind, tmp_path), framework_processes.expected())
 
 
 # --- what is logged -----------------------------------------------------------------------------------
