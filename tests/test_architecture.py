@@ -113,9 +113,8 @@ FLOORS = {
 # The search wing; the last two load it when they run.
 TORCH = {"checkpoints", "layers", "pairs", "solvers.sgd", "solvers.continuation", "api", "bench"}
 TORCH |= {f"losses.{name}" for name in ("loss", "nearest", "energy", "registry", "functional", "modules")}
-TORCH |= {
-    f"nn.{name}" for name in ("rows", "selection", "presets", "layer_report", "regularizer", "callbacks", "lightning")
-}
+TORCH |= {f"nn.{name}" for name in ("rows", "selection", "presets", "layer_report", "regularizer")}
+TORCH |= {f"nn.{name}" for name in ("callbacks", "lightning", "transformers")}
 NUMBA = {"solvers.kernels"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
