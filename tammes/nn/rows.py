@@ -146,8 +146,8 @@ def _stored(module: nn.Module, parameter: str) -> object:
     if parametrize.is_parametrized(module, parameter):
         leaves = list(_chain(module, parameter).parameters())
         return max(leaves, key=lambda leaf: leaf.numel())
-    hooked = [getattr(module, f"{parameter}_{end}", None) for end in ("orig", "v")]  # spectral_norm has a v too
-    return next((leaf for leaf in hooked if leaf is not None), getattr(module, parameter))
+    hooked = [getattr(module, f"{parameter}_{end}", None) for end in ("v", "orig")]
+    return next((leaf for leaf in hooked if isinstance(leaf, nn.Parameter)), getattr(module, parameter))
 
 
 def _unfit(weight: object) -> str:
