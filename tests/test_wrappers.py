@@ -145,6 +145,7 @@ def data_only(model, reg, x, y):
     return mse_loss(model(x), y)
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")  # inductor's own
 @pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("place", ["inside", "outside", "module"])
@@ -485,6 +486,20 @@ def test_parametrised_weights_are_regularised_through_what_they_are_computed_fro
         model(x).square().mean().backward()
         reg.accumulate_()
     same(gradients(model), gradients(reference), rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("norm", ["weight", "spectral", "orthogonal"])
+def test_parametrised_weights_in_a_compiled_step(norm):
+    torch.compiler.reset()
+
+    def build():
+        torch.manual_seed(0)
+        return nn.Sequential(NORMS[norm](nn.Linear(4, 6).double()), nn.Tanh(), nn.Linear(6, 6).double())
+
+    eager, model = build(), build()
+    expected = descend(inside, eager, Regularizer(eager, coef=COEF, every=2), count=3)
+    compiled = torch.compile(inside, fullgraph=True, backend="aot_eager")
+    same(descend(compiled, model, Regularizer(model, coef=COEF, every=2), count=3), expected)
 
 
 @deprecated
