@@ -118,6 +118,19 @@ def test_an_optimiser_without_regularised_layers_is_left_alone():
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+def test_layers_that_an_optimiser_takes_up_later_are_regularised_from_then_on():
+    model = two_processes.network()
+    optimizer = torch.optim.SGD(model[0].parameters(), lr=0.1)
+    work = at_work(coef=COEF)
+    work.begin(model)
+    model(two_processes.batch()[0]).mean().backward()
+    few = work.add(optimizer).item()
+    optimizer.add_param_group({"params": model[1:].parameters()})
+    more = work.add(optimizer).item()
+    assert few == pytest.approx(naive_term(model[0]).item(), rel=1e-12)
+    assert more == pytest.approx(naive_term(model).item(), rel=1e-12)
+
+
 def test_states_are_kept_by_the_number_of_the_optimiser():
     def begun():
         model = two_processes.network()

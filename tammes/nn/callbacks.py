@@ -119,7 +119,7 @@ class AtWork:
             if number in self._states:
                 part.load_state_dict(self._states[number])
         else:
-            part._hold(parameters_of(optimizer))
+            part.hold_(parameters_of(optimizer))
         leaves = part.leaves()
         if all(leaf.grad is None for leaf in leaves):
             return None

@@ -238,11 +238,11 @@ class Regularizer:
         """
         other = copy.copy(self)
         other._nearest, other._clock, other._attached = {}, torch.zeros_like(self._clock), []
-        other._hold(parameters)
+        other.hold_(parameters)
         return other
 
-    def _hold(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Be the part of these parameters from now on."""
+    def hold_(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Be the part of these parameters from now on, as when an optimiser takes up more of them."""
         self._back_to_shards()
         held = self._held = {id(parameter): parameter for parameter in parameters}
         self._own = {layer.name for layer, _, _ in self._terms if any(id(leaf) in held for leaf in layer.rows.leaves())}
@@ -320,7 +320,7 @@ class Regularizer:
             if any(callable(argument) for argument in (*args[1:], *kwargs.values())):
                 raise _no_closures("a step with a closure")
             if part is not self:
-                part._hold(parameters_of(stepped))
+                part.hold_(parameters_of(stepped))
             scale = getattr(stepped, "grad_scale", None)  # a fused optimiser unscales within its step
             part.accumulate_(1.0 if scale is None else scale)
 
