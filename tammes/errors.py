@@ -17,6 +17,7 @@ __all__ = [
     "FileFormatError",
     "InvalidParameterError",
     "InvalidPointsError",
+    "MissingPackageError",
     "NotTabulatedError",
     "TammesError",
     "UnknownNameError",
@@ -64,6 +65,15 @@ class UnknownNameError(TammesError, LookupError):
         close = difflib.get_close_matches(name, names, n=len(names), cutoff=0.5)
         listed = ", ".join([*close, *(other for other in names if other not in close)])
         super().__init__(f"`{kind}` must be one of: {listed}. Got {name!r}.")
+
+
+class MissingPackageError(TammesError, ImportError):
+    """An optional package is not installed; the message says what to install."""
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        self.package = package
+        self.extra = extra
+        super().__init__(f"`{what}` needs the package {package}. Install it: `pip install 'tammes[{extra}]'`.")
 
 
 class NotTabulatedError(TammesError, LookupError):

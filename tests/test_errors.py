@@ -12,6 +12,7 @@ from tammes.errors import (
     FileFormatError,
     InvalidParameterError,
     InvalidPointsError,
+    MissingPackageError,
     NotTabulatedError,
     TammesError,
     UnknownNameError,
@@ -23,6 +24,7 @@ PARENTS = {
     FileFormatError: ValueError,
     InvalidParameterError: ValueError,
     InvalidPointsError: ValueError,
+    MissingPackageError: ImportError,
     NotTabulatedError: LookupError,
     UnknownNameError: LookupError,
 }

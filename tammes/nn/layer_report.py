@@ -50,11 +50,13 @@ class LayerReport:
     lines: tuple[LayerLine, ...]
 
     @classmethod
-    def of(cls, terms: Iterable[tuple[Layer, Loss, float]]) -> LayerReport:
-        """Measure the rows of every layer; angles are of lines where its loss is antipodal."""
+    def of(cls, terms: Iterable[tuple[Layer, Loss, float]], max_rows: int | None = None) -> LayerReport:
+        """Measure the rows of every layer that has not too many; angles are of lines where its loss is antipodal."""
         lines = []
         for layer, loss, coef in terms:
             rows = layer.rows.weight().detach()
+            if max_rows is not None and rows.shape[-2] > max_rows:
+                continue
             keep = [k for k in range(rows.shape[-2]) if k != layer.rows.padding]
             rows = rows if len(keep) == rows.shape[-2] else rows[..., keep, :]
             own: dict[str, Any] = {"coef": coef, "frozen": layer.rows.frozen}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import itertools
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from tammes.nn.layer_report import LayerReport
 
-__all__ = ["Regularizer"]
+__all__ = ["Regularizer", "parameters_of"]
 
 DEAD = 1e-4
 """Rows shorter than this share of a layer's longest row are left alone."""
@@ -128,6 +130,9 @@ class Regularizer:
         self._model = model
         self._nearest: dict[str, Tensor] = {}
         self._clock = torch.zeros((), dtype=torch.long)  # a tensor: compiled graphs must not depend on it
+        self._held: dict[int, nn.Parameter] | None = None  # the parameters that a part moves; all of them if None
+        self._own = {layer.name for layer, _, _ in terms}  # the layers they belong to
+        self._attached: list[Regularizer] = []  # what optimisers that hold some of the layers step with
         self.skipped = dict(found.skipped)
 
     @classmethod
@@ -144,7 +149,11 @@ class Regularizer:
     @property
     def layers(self) -> tuple[str, ...]:
         """Names of the layers that take part."""
-        return tuple(layer.name for layer, _, _ in self._terms)
+        return tuple(layer.name for layer, _, _ in self._own_terms())
+
+    def _own_terms(self) -> list[tuple[Layer, Loss, float]]:
+        """Those of a part, or all."""
+        return [term for term in self._terms if term[0].name in self._own]
 
     def __call__(self) -> Tensor:
         """The term, a scalar connected to the weights; frozen weights are left out.
@@ -161,7 +170,7 @@ class Regularizer:
             return self._zero()
         total: Tensor | None = None
         for number, (layer, loss, coef) in enumerate(self._terms):
-            if layer.rows.frozen:
+            if layer.name not in self._own or layer.rows.frozen:
                 continue
             weight = layer.rows.weight()
             if weight.is_meta:
@@ -191,13 +200,19 @@ class Regularizer:
         return arguments
 
     @property
+    def every(self) -> int:
+        """At every so many calls the term is computed, and multiplied by their number."""
+        return self._every
+
+    @property
     def calls(self) -> int:
         """How often the term was asked for."""
         return int(self._clock)
 
     def _zero(self) -> Tensor:
         """Nothing, connected to the graph, so that `backward` has somewhere to go."""
-        leaf: Tensor = self._terms[0][0].rows.leaves()[0] if self._terms else next(self._model.parameters())
+        learning = (leaf for layer, _, _ in self._own_terms() for leaf in layer.rows.leaves() if leaf.requires_grad)
+        leaf: Tensor = next(itertools.chain(learning, self._model.parameters()))
         if hasattr(leaf, "full_tensor"):
             leaf = leaf.full_tensor()
         return leaf.flatten()[:0].sum().to(torch.promote_types(leaf.dtype, torch.float32))
@@ -205,16 +220,46 @@ class Regularizer:
     # --- without autograd ---------------------------------------------------------------------------
 
     def leaves(self) -> list[nn.Parameter]:
-        """The parameters that the term moves, each once."""
+        """The parameters that the term moves, each once: what an optimiser holds."""
+        self._back_to_shards()
         every = (leaf for layer, _, _ in self._terms for leaf in layer.rows.leaves() if leaf.requires_grad)
-        return list({id(leaf): leaf for leaf in every}.values())
+        found = {id(leaf): leaf for leaf in every}
+        return [leaf for key, leaf in found.items() if self._held is None or key in self._held]
+
+    def part(self, parameters: Iterable[nn.Parameter]) -> Regularizer:
+        """The terms of the layers that have some of these parameters, and no gradient for others.
+
+        For training with several optimisers: each of them steps with its own part, which counts its own calls.
+
+        Args:
+            parameters: such as those of an optimiser.
+
+        Returns:
+            A regulariser, possibly without layers.
+        """
+        other = copy.copy(self)
+        other._nearest, other._clock, other._attached = {}, torch.zeros_like(self._clock), []
+        other.hold_(parameters)
+        return other
+
+    def hold_(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Be the part of these parameters from now on, as when an optimiser takes up more of them."""
+        self._back_to_shards()
+        held = self._held = {id(parameter): parameter for parameter in parameters}
+        self._own = {layer.name for layer, _, _ in self._terms if any(id(leaf) in held for leaf in layer.rows.leaves())}
+
+    def _back_to_shards(self) -> None:
+        """After a forward pass modules of FSDP2 hold gathered copies, which will be dropped: the shards instead."""
+        for module in self._model.modules():
+            if hasattr(module, "unshard") and callable(getattr(module, "reshard", None)):
+                cast("Any", module).reshard()
 
     def _gradients(self) -> tuple[Tensor, list[tuple[nn.Parameter, Tensor]]]:
         """The term and its gradient with respect to every leaf."""
         leaves = self.leaves()
         with torch.enable_grad():
             term = self()
-        if not leaves:
+        if not leaves or not term.requires_grad:
             return term.detach(), []
         grads = torch.autograd.grad(term, leaves, allow_unused=True)
         return term.detach(), [(leaf, grad) for leaf, grad in zip(leaves, grads, strict=True) if grad is not None]
@@ -252,7 +297,8 @@ class Regularizer:
         """Let `optimizer.step()` add the gradient of the term by itself: no line in the training loop.
 
         It runs before each step, after any clipping of gradients. An optimiser that evaluates the loss
-        itself, through a closure, is refused: its line search would not see the term.
+        itself, through a closure, is refused: its line search would not see the term. Attached to several
+        optimisers it adds to each one the gradient of the parameters that this one holds.
 
         Returns:
             A handle; `handle.remove()` detaches.
@@ -263,37 +309,52 @@ class Regularizer:
         """
         if isinstance(optimizer, torch.optim.LBFGS):
             raise _no_closures(type(optimizer).__name__)
-        held = {id(leaf) for group in optimizer.param_groups for leaf in group["params"]}
-        if not any(id(leaf) in held for leaf in self.leaves()):
+        part = self.part(parameters_of(optimizer))
+        if not part.leaves():
             raise InvalidParameterError("optimizer", "one that holds weights of the regularised layers", "another")
+        if len(part.leaves()) == len(self.leaves()):
+            part = self
+        else:
+            self._attached.append(part)
 
         def before_step(stepped: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             if any(callable(argument) for argument in (*args[1:], *kwargs.values())):
                 raise _no_closures("a step with a closure")
+            if part is not self:
+                part.hold_(parameters_of(stepped))
             scale = getattr(stepped, "grad_scale", None)  # a fused optimiser unscales within its step
-            self.accumulate_(1.0 if scale is None else scale)
+            part.accumulate_(1.0 if scale is None else scale)
 
         return optimizer.register_step_pre_hook(before_step)
 
     # --- what it does ---------------------------------------------------------------------------------
 
-    def report(self) -> LayerReport:
+    def report(self, max_rows: int | None = None) -> LayerReport:
         """What the rows of each layer are like now, measured in NumPy float64: `print(reg.report())`.
 
         Cost: O(n^2 d) a layer in float64 on the CPU; some minutes for a head of 50,000 rows.
+
+        Args:
+            max_rows: leave out layers of more rows than this, where many reports are made.
         """
         from tammes.nn.layer_report import LayerReport
 
-        return LayerReport.of(self._terms)
+        return LayerReport.of(self._own_terms(), max_rows)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs to go on exactly: the number of calls and the stale neighbours."""
-        return {"calls": self.calls, "nearest": {name: found.clone() for name, found in self._nearest.items()}}
+        return {
+            "calls": self.calls,
+            "nearest": {name: found.clone() for name, found in self._nearest.items()},
+            "attached": [part.state_dict() for part in self._attached],
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up the state of another run."""
+        """Take up the state of another run, after `attach`."""
         self._clock.fill_(state["calls"])
         self._nearest = {name: found.clone() for name, found in state["nearest"].items()}
+        for part, own in zip(self._attached, state.get("attached", ()), strict=False):
+            part.load_state_dict(own)
 
     def __repr__(self) -> str:
         terms = "\n".join(f"  {layer.name}: {coef:g} * {loss!r}" for layer, loss, coef in self._terms)
@@ -303,6 +364,11 @@ class Regularizer:
 def _with_dead(loss: Loss, dead: float) -> Loss:
     """The loss with the regulariser's idea of a dead row, unless it has its own."""
     return loss if loss.dead else dataclasses.replace(loss, dead=dead)
+
+
+def parameters_of(optimizer: torch.optim.Optimizer) -> Iterator[nn.Parameter]:
+    """All that an optimiser holds."""
+    return (parameter for group in optimizer.param_groups for parameter in group["params"])
 
 
 def _no_closures(what: str) -> InvalidParameterError:
