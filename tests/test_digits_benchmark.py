@@ -377,6 +377,15 @@ def test_a_report_of_an_unfinished_study_is_refused(bench, record, tmp_path, cap
         bench.digits.main(["--out", str(tmp_path)])
 
 
+def test_the_published_report_is_that_of_its_runs(bench):
+    record = bench.store.read(FOLDER / "digits.json", None)
+    study = bench.study.Study(record.settings, record.done)
+    assert record.settings == bench.study.Settings()
+    assert study.missing() == 0
+    text = bench.report.report(study, record, "python benchmarks/regularizer/digits.py")
+    assert text == (FOLDER / "digits.md").read_text()
+
+
 @pytest.mark.slow
 def test_workers_change_nothing(bench):
     jobs = [job(bench, "mma", "both", 1.0, seed) for seed in range(3)]

@@ -23,8 +23,11 @@ __all__ = ["bound_degrees", "draw_angles", "draw_sweep"]
 PALETTE = COLORS | {"orthogonal": "#7a5195", "baseline": "#222222"}
 MARKERS = {"mma": "o", "cosine": "s", "logarithmic": "D", "riesz-fisher": "^", "orthogonal": "v", "baseline": "x"}
 TITLES = {"hidden": "on the hidden layers", "output": "on the output layer", "both": "on both kinds of layers"}
+DASHED = ("cosine",)  # lies on MMA's curve, which should be seen through it
 _FAINT, _GRID = "#9aa7ad", "#e6ebee"
-_LOWEST = -3.0  # percentage points of accuracy that are shown: beyond, a network is about to fall apart
+_LONG = {"output": "the output layer"}
+_LOWEST = -3.0  # percentage points of accuracy that are shown: beyond, a network falls apart
+_DEEPEST = 8.0  # degrees below the baseline that are shown
 
 
 @functools.cache
@@ -52,7 +55,7 @@ def draw_sweep(study: Study) -> Figure:
     grid[0][0].set_ylabel("accuracy over the baseline\n(percentage points)")
     for layer, name in enumerate(LAYERS):
         size = f"{WIDTHS[layer + 1]} rows in $R^{{{WIDTHS[layer]}}}$"
-        grid[1 + layer][0].set_ylabel(f"minimal angle of {name},\n{size} (degrees)")
+        grid[1 + layer][0].set_ylabel(f"minimal angle of {_LONG.get(name, name)},\n{size} (degrees)")
     handles, labels = grid[1][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, fontsize=9)
     return figure
@@ -80,14 +83,14 @@ def _draw_angle(axes: Axes, study: Study, place: str, layer: int) -> None:
     """Minimal angle of one layer, with the baseline's and the bound."""
     for method in study.settings.methods:
         coefs = study.coefs(method)
-        found = [study.angles(TUNING, Arm(method, place, coef))[layer] for coef in coefs]
+        found = [study.mean_angle(TUNING, Arm(method, place, coef), layer) for coef in coefs]
         units = [coef / METHODS[method].coef for coef in coefs]
         label = f"{METHODS[method].title} (paper's coefficient: {METHODS[method].coef:g})"
         _curve(axes, method, units, [mean for mean, _ in found], [error for _, error in found], label)
-    plain = study.angles(TUNING, BASELINE)[layer][0]
+    plain = study.mean_angle(TUNING, BASELINE, layer)[0]
     axes.axhline(plain, color=PALETTE["baseline"], linewidth=1.2, linestyle="--", label="baseline")
     axes.axhline(bound_degrees()[layer], color=_FAINT, linewidth=1.4, linestyle=":", label="upper bound")
-    axes.set_ylim(bottom=0.0)
+    axes.set_ylim(5.0 * math.floor((plain - _DEEPEST) / 5.0), bound_degrees()[layer] + 2.0)
     _dress(axes)
 
 
@@ -102,7 +105,19 @@ def _curve(
     """One method's curve with its standard errors."""
     low, high = ([a + sign * b for a, b in zip(y, error, strict=True)] for sign in (-1.0, 1.0))
     axes.fill_between(x, low, high, color=PALETTE[method], alpha=0.13, linewidth=0.0)
-    axes.plot(x, y, color=PALETTE[method], marker=MARKERS[method], markersize=4.5, linewidth=1.5, label=label)
+    style = "--" if method in DASHED else "-"
+    face = "white" if method in DASHED else PALETTE[method]
+    axes.plot(
+        x,
+        y,
+        style,
+        color=PALETTE[method],
+        marker=MARKERS[method],
+        markerfacecolor=face,
+        markersize=4.5,
+        linewidth=1.5,
+        label=label,
+    )
 
 
 def _dress(axes: Axes) -> None:
@@ -128,7 +143,7 @@ def draw_angles(study: Study) -> Figure:
         shown = [BASELINE, *arms]
         for k, arm in enumerate(shown):
             shift = 0.11 * (k - 0.5 * (len(shown) - 1))
-            means, errors = zip(*study.angles(TEST, arm), strict=True)
+            means, errors = zip(*(study.mean_angle(TEST, arm, layer) for layer in range(len(LAYERS))), strict=True)
             place = [layer + shift for layer in range(len(LAYERS))]
             title_of = METHODS[arm.method].title if arm.method in METHODS else arm.method
             style = {"color": PALETTE[arm.method], "marker": MARKERS[arm.method], "label": title_of}

@@ -8,13 +8,14 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from digits_training import LAYERS, METHODS, NO_METHOD, NO_PLACE, PARTS, PLACES, Job, Outcome
+from digits_training import METHODS, NO_METHOD, NO_PLACE, PARTS, PLACES, Job, Outcome
 from scipy import stats
 
 RATES, DECAYS = (0.05, 0.02, 0.01, 0.1), (5e-4, 5e-3)
@@ -146,6 +147,7 @@ class Study:
     def __init__(self, settings: Settings, done: Mapping[Job, Outcome]) -> None:
         self.settings = settings
         self.done = done
+        self._chosen: dict[tuple[str, str], Arm] = {}
 
     def stages(self) -> Iterator[tuple[str, list[Job]]]:
         """Name and jobs of each stage; the jobs of a stage must be done before the next is asked for."""
@@ -181,12 +183,15 @@ class Study:
         """Of `jobs`, in per cent."""
         return [outcome.accuracy for outcome in self.outcomes(part, arm)]
 
-    def angles(self, part: str, arm: Arm) -> list[tuple[float, float]]:
-        """Minimal angle of each layer in degrees, mean over seeds and standard error; nan where a run diverged."""
-        found = [outcome.min_angles for outcome in self.outcomes(part, arm)]
-        columns = [[math.nan if angle is None else angle for angle in column] for column in zip(*found, strict=True)]
-        assert len(columns) == len(LAYERS)
-        return [(math.nan, math.nan) if any(map(math.isnan, c)) else mean_and_error(c) for c in columns]
+    def angles(self, part: str, arm: Arm, layer: int) -> list[float]:
+        """Minimal angles of a layer in degrees, in the order of the seeds; nan where a run diverged."""
+        found = (outcome.min_angles[layer] for outcome in self.outcomes(part, arm))
+        return [math.nan if angle is None else angle for angle in found]
+
+    def mean_angle(self, part: str, arm: Arm, layer: int) -> tuple[float, float]:
+        """Mean of `angles` and its standard error; nan if a run diverged."""
+        found = self.angles(part, arm, layer)
+        return (math.nan, math.nan) if any(map(math.isnan, found)) else mean_and_error(found)
 
     # --- stage 1 --------------------------------------------------------------------------------
 
@@ -204,7 +209,7 @@ class Study:
             for pair in self.pairs
         }
 
-    @property
+    @functools.cached_property
     def base(self) -> tuple[float, float]:
         """Learning rate and weight decay of all later runs; the first of the best."""
         found = self.baseline_tuning()
@@ -228,8 +233,11 @@ class Study:
 
     def chosen(self, method: str, place: str) -> Arm:
         """The coefficient of the highest mean accuracy on the tuning seeds; the smallest of several."""
-        arms = [Arm(method, place, coef) for coef in self.coefs(method)]
-        return max(arms, key=lambda arm: statistics.fmean(self.accuracies(TUNING, arm)))
+        if (method, place) not in self._chosen:
+            arms = [Arm(method, place, coef) for coef in self.coefs(method)]
+            best = max(arms, key=lambda arm: statistics.fmean(self.accuracies(TUNING, arm)))
+            self._chosen[method, place] = best  # a stage that is done does not change
+        return self._chosen[method, place]
 
     # --- stage 3 --------------------------------------------------------------------------------
 

@@ -88,7 +88,7 @@ def name(arm: Arm) -> str:
 
 def _angles(study: Study, arm: Arm) -> str:
     """Cells of the layers."""
-    found = study.angles(TEST, arm)
+    found = [study.mean_angle(TEST, arm, layer) for layer in range(len(LAYERS))]
     return " | ".join("diverged" if math.isnan(mean) else f"{mean:.2f} ± {error:.2f}" for mean, error in found)
 
 
