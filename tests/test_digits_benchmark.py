@@ -367,6 +367,30 @@ def test_the_smoke_run_writes_everything_and_goes_on(bench, tmp_path, capsys, mo
     }
 
 
+def test_an_interrupted_command_keeps_what_is_done_and_says_so(bench, tmp_path, capsys, monkeypatch):
+    outcomes = iter([outcome(bench, 50.0)])
+
+    def fake(*_):
+        try:
+            return next(outcomes)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    monkeypatch.setattr(bench.runs, "train", fake)
+    with pytest.raises(SystemExit) as end:
+        bench.digits.main(["--smoke", "--workers", "1", "--out", str(tmp_path)])
+    assert end.value.code == 130
+    assert "stopped" in capsys.readouterr().err
+    assert len(bench.store.read(tmp_path / "digits.json", None).done) == 1
+
+
+def test_a_folder_that_cannot_be_made_is_refused(bench, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit):
+        bench.digits.main(["--smoke", "--out", str(tmp_path / "file" / "below")])
+    assert "--out" in capsys.readouterr().err
+
+
 def test_a_report_of_an_unfinished_study_is_refused(bench, record, tmp_path, capsys):
     record.done = dict(list(record.done.items())[:3])
     bench.store.write(tmp_path / "digits.json", record)

@@ -58,7 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.fresh and chosen.report:
         parser.error("--fresh forgets what --report shows; choose one")
     folder = chosen.out or (Path(tempfile.mkdtemp(prefix="digits_")) if chosen.smoke else HERE)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out: {folder} cannot be made ({error.strerror})")
     store = folder / "digits.json"
     torch.set_num_threads(1)
     record = Record(SMOKE if chosen.smoke else Settings())
@@ -76,6 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(write_reports(folder, record, command))
     except TammesError as error:
         raise SystemExit(str(error)) from None
+    except KeyboardInterrupt:
+        note(f"stopped; {store} holds what is done, and the same command goes on from there")
+        raise SystemExit(130) from None
     note(f"{folder}: digits.md, digits.json, digits_sweep.png, digits_angles.png")
 
 
