@@ -388,7 +388,8 @@ def split(options):
 @pytest.mark.parametrize("options", OPTIONS, ids=repr)
 @pytest.mark.parametrize("block_size", [None, 16])
 @pytest.mark.parametrize(("d", "dtype"), [(3, torch.float64), (70, torch.float32)])  # 70: the wide path
-def test_options_against_the_double_loop(name, s, options, block_size, d, dtype):
+def test_options_against_the_double_loop(name, s, options, block_size, d, dtype, monkeypatch):
+    monkeypatch.setattr(losses.nearest, "_WIDE", 500)
     weight = rows(9, d, dtype=dtype, seed=4)
     weight[7] = -1.1 * weight[2] + 0.05 * weight[3]  # nearly opposite
     weight[8] = 0.7 * weight[0] + 0.05 * weight[4]  # nearly a copy
@@ -434,7 +435,8 @@ def test_fewer_than_two_rows_cost_nothing(name, shape):
 @every_loss
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("d", [3, 70])
-def test_zero_rows_take_no_part(name, dtype, d):
+def test_zero_rows_take_no_part(name, dtype, d, monkeypatch):
+    monkeypatch.setattr(losses.nearest, "_WIDE", 300)
     weight = rows(8, d, dtype=dtype)
     others = weight[[0, 2, 3, 5, 6, 7]]
     weight[1], weight[4] = 0.0, -0.0
@@ -577,7 +579,8 @@ def test_the_operator_keeps_the_rules_of_operators(name, s):
 
 
 @every_loss
-def test_autocast_does_not_touch_the_precision(name):
+def test_autocast_does_not_touch_the_precision(name, monkeypatch):
+    monkeypatch.setattr(losses.nearest, "_WIDE", 1000)
     weight = rows(20, 70, dtype=torch.float32)
     expected = grad_of(losses.get(name), weight)
     with torch.autocast("cpu", torch.bfloat16):

@@ -37,8 +37,9 @@ def test_gradients_are_those_of_the_naive_form(loss, shape, block_size):
 
 @pytest.mark.parametrize("d", [64, 500])
 @pytest.mark.parametrize("theta", [1e-6, 1e-4, 0.01, 0.13, 0.15, 1.0, 2.9, 3.0, 3.05, math.pi - 1e-5])
-def test_one_pair_in_many_dimensions_in_single_precision(d, theta):
+def test_one_pair_in_many_dimensions_in_single_precision(d, theta, monkeypatch):
     """|g| |w| = 1 along the great circle (Eq. 8), on both sides of where the half-angle form takes over."""
+    monkeypatch.setattr(losses.nearest, "_WIDE", 1)
     frame = torch.linalg.qr(rows(d, 2, seed=d))[0].mT
     weight = torch.stack([0.5 * frame[0], 3.0 * (math.cos(theta) * frame[0] + math.sin(theta) * frame[1])]).float()
     grad = grad_of(losses.mma, weight).double().numpy()
@@ -64,7 +65,8 @@ def test_neighbours_are_those_of_the_judge(loss, dtype, antipodal):
 
 @nearest_losses
 @pytest.mark.parametrize("d", [4, 70])
-def test_with_known_neighbours_the_loss_is_that_of_those_pairs(loss, d):
+def test_with_known_neighbours_the_loss_is_that_of_those_pairs(loss, d, monkeypatch):
+    monkeypatch.setattr(losses.nearest, "_WIDE", 1)
     weight = rows(30, d)
     nearest = loss.nearest(weight)
     torch.testing.assert_close(

@@ -21,7 +21,7 @@ from tammes.pairs import block_dtype, nearest_rows, on_gpu, pair_tangents, row_l
 
 __all__ = ["MMA", "Cosine", "NearestLoss"]
 
-_WIDE = 64  # dimensions from which float32 rows are not widened to float64
+_WIDE = 1 << 15  # numbers in a float32 weight from which it is not widened to float64
 _UNKNOWN = -2  # a neighbour that was never looked up
 _STEEP = 0.99  # cosines beyond, whose angles and tangents take the half-angle form
 
@@ -73,7 +73,7 @@ class NearestLoss(Loss):
         self, rows: Tensor, length: Tensor, labels: Tensor | None, nearest: Tensor | None, factor: float
     ) -> tuple[Tensor, Tensor]:
         """See `Loss.evaluate`."""
-        wide = rows.dtype != torch.float64 and rows.shape[-1] >= _WIDE
+        wide = rows.dtype != torch.float64 and rows.numel() >= _WIDE
         unit = None if wide else unit_rows(rows, length)  # (B, n, d) float64
         complete = labels is None and nearest is None  # then every row has a nearest one
         if nearest is None:
