@@ -16,19 +16,20 @@ from tammes import geometry, guarantee, tables
 from tammes.bounds.bound import Bound
 from tammes.closed_forms import check_size, closed_form
 from tammes.constructions import catalogue, parts
-from tammes.errors import DeviceError, InvalidParameterError
+from tammes.errors import DeviceError, InvalidParameterError, check_integer
 from tammes.geometry import Floats
 from tammes.hunting.archive import Archive
 from tammes.solvers.run import ProgressCallback, Status, silent
 from tammes.solvers.sgd import resolve_device
 
-__all__ = ["DTYPES", "SEARCHED", "Codebook", "check_integer", "codebook", "rotated"]
+__all__ = ["DTYPES", "SEARCHED", "Codebook", "codebook", "rotated"]
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 SEARCHED = 1_000
 """Coordinates n (d - 1) up to which a search with its exact polish takes seconds."""
 
+_MOST_NUMBERS = 1 << 33  # n * d: 64 GiB in float64
 _MOST_STARTS = 64
 _SEARCH_WORK = 8_000  # starts * n (d - 1) of a search: some seconds
 _LADDER_WORK = 2e12  # iterations * rungs * n^2 d of the ladder: about a minute on one core
@@ -153,6 +154,11 @@ def codebook(
     if dtype not in DTYPES:
         raise InvalidParameterError("dtype", f"one of: {', '.join(map(str, DTYPES))}", dtype)
     where = _device(device)
+    for name, choice in (("requires_grad", requires_grad), ("rotate", rotate)):
+        if not isinstance(choice, bool):
+            raise InvalidParameterError(name, "True or False", choice)
+    if n * d > _MOST_NUMBERS:
+        raise InvalidParameterError("n", f"small enough that n * d is at most {_MOST_NUMBERS:,}", n)
     with threadpool_limits(1, user_api="blas"):  # other thread counts give other last digits
         found = _exact(n, d)
         if found is None:
@@ -312,14 +318,3 @@ def _device(device: str | torch.device) -> torch.device:
     if where.type == "meta":
         raise InvalidParameterError("device", "one that holds numbers", device)
     return where
-
-
-def check_integer(name: str, value: object, least: int) -> int:
-    """The value, after checking that it is an integer of at least `least`.
-
-    Raises:
-        InvalidParameterError: otherwise.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise InvalidParameterError(name, f"an integer of at least {least}", value)
-    return int(value)

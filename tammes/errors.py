@@ -7,6 +7,8 @@ where that is known. A caller may catch `TammesError`, or the built-in parent th
 from __future__ import annotations
 
 import difflib
+import numbers
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ __all__ = [
     "NotTabulatedError",
     "TammesError",
     "UnknownNameError",
+    "check_integer",
+    "check_number",
 ]
 
 
@@ -100,3 +104,32 @@ class FileFormatError(TammesError, ValueError):
 
 class DeviceError(TammesError, RuntimeError):
     """The requested device is not there. Nothing falls back in silence."""
+
+
+def check_integer(name: str, value: object, least: int) -> int:
+    """The value as an `int`, after checking that it is an integer (also NumPy's) of at least `least`.
+
+    Raises:
+        InvalidParameterError: otherwise.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or int(value) < least:
+        raise InvalidParameterError(name, f"an integer of at least {least}", value)
+    return int(value)
+
+
+def check_number(
+    name: str,
+    value: object,
+    requirement: str = "a finite number",
+    *,
+    least: float = -sys.float_info.max,
+    most: float = sys.float_info.max,
+) -> float:
+    """The value as a `float`, after checking that it is a real number (also NumPy's) between the two.
+
+    Raises:
+        InvalidParameterError: otherwise.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not least <= float(value) <= most:
+        raise InvalidParameterError(name, requirement, value)
+    return float(value)

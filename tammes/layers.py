@@ -149,6 +149,11 @@ def _reason(value: torch.Tensor) -> str:
     return ""
 
 
+def _plain(value: torch.Tensor) -> bool:
+    """Whether a tensor holds real numbers that can be multiplied with."""
+    return value.layout == torch.strided and not (value.is_meta or value.is_complex() or value.is_quantized)
+
+
 def _made_from(name: str, tensor: torch.Tensor, state: Mapping[str, object]) -> _Weight | str:
     """The weight that a stored tensor makes, by what is stored beside it; or why it makes none."""
     stem, _, end = name.rpartition("_")
@@ -170,7 +175,7 @@ def _made_from(name: str, tensor: torch.Tensor, state: Mapping[str, object]) -> 
         return f"mask of {stem} (pruning)"
     if end == "orig" and f"{stem}_mask" in state:
         mask = state[f"{stem}_mask"]
-        if not isinstance(mask, torch.Tensor) or mask.shape != tensor.shape:
+        if not isinstance(mask, torch.Tensor) or mask.shape != tensor.shape or not _plain(mask):
             return f"its mask {stem}_mask does not fit"
         return _Weight(stem, tensor, "pruned", lambda: tensor * mask)
     if end == "orig" and f"{stem}_u" in state:
@@ -180,7 +185,7 @@ def _made_from(name: str, tensor: torch.Tensor, state: Mapping[str, object]) -> 
 
 def _weight_norm(name: str, direction: torch.Tensor, length: object) -> _Weight | str:
     """`g v / |v|`, norms over the axes along which g has one number."""
-    if not isinstance(length, torch.Tensor) or not length.is_floating_point() or length.is_meta:
+    if not isinstance(length, torch.Tensor) or not length.is_floating_point() or not _plain(length):
         return "its lengths (weight norm) are no real numbers"
     single = length.numel() == 1
     if not single and (
@@ -209,7 +214,7 @@ def _parts(name: str, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
         projection = shapes.get(beside + last.replace("_ih", "_hr").replace("_hh", "_hr"))
         if len(hidden) == 2:
             width = projection[1] if projection else hidden[1]
-            gates, rest = divmod(hidden[0], width)
+            gates, rest = divmod(hidden[0], width) if width else (0, 0)
             if rest == 0 and gates in _GATES and shape[0] == hidden[0]:
                 return [f"[{gate}]" for gate in _GATES[gates]] or [""]
     return [""]

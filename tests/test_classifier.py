@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import tammes
-from tammes.errors import InvalidParameterError
+from tammes.errors import DeviceError, InvalidParameterError
 from tammes.nn.classifier import FixedTammesClassifier
 
 
@@ -217,3 +217,43 @@ def test_inputs_of_the_wrong_width():
 
 def test_the_package_offers_it():
     assert tammes.nn.FixedTammesClassifier is FixedTammesClassifier
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_unit_inputs_of_every_length(dtype):
+    head = FixedTammesClassifier(3, 4, normalize=True, dtype=dtype)
+    expected = head(torch.tensor([1.0, 2.0, -2.0], dtype=dtype))
+    span = torch.finfo(dtype)
+    for length in (1e-3, 1.0, span.max / 4):  # in float16 the length itself, or its square, has no number
+        x = torch.tensor([1.0, 2.0, -2.0], dtype=torch.float64).mul(length).to(dtype)
+        torch.testing.assert_close(head(x), expected, rtol=8 * span.eps, atol=8 * span.eps)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_inputs_of_length_zero_give_zero_and_a_finite_gradient(dtype):
+    x = torch.zeros(2, 3, dtype=dtype, requires_grad=True)
+    logits = FixedTammesClassifier(3, 4, normalize=True, dtype=dtype)(x)
+    logits[:, 0].sum().backward()
+    assert not logits.any()
+    assert (x.grad.norm(dim=1) < 1.1).all()
+
+
+def test_logits_on_the_meta_device_need_inputs_there():
+    head = FixedTammesClassifier(3, 4, device="meta")
+    assert head(torch.zeros(2, 3, device="meta")).shape == (2, 4)
+    with pytest.raises(InvalidParameterError, match="meta"):
+        head(torch.zeros(2, 3))
+
+
+def test_weights_without_directions_can_be_printed():
+    head = FixedTammesClassifier(3, 4)
+    head.load_state_dict({"weight": torch.zeros(4, 3)})
+    assert "min_angle=none" in repr(head)
+
+
+def test_devices_that_are_not_there():
+    with pytest.raises(InvalidParameterError, match="device"):
+        FixedTammesClassifier(3, 4, device="nowhere")
+    if not torch.cuda.is_available():
+        with pytest.raises(DeviceError, match="cuda"):
+            FixedTammesClassifier(3, 4, device="cuda")

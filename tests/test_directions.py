@@ -217,3 +217,15 @@ def test_a_device_that_is_not_there():
         pytest.skip("CUDA is there")
     with pytest.raises(DeviceError, match="CUDA is not available"):
         codebook(4, 3, device="cuda")
+
+
+@pytest.mark.parametrize("options", [{"requires_grad": 1}, {"rotate": "no"}], ids=str)
+def test_switches_are_true_or_false(options):
+    with pytest.raises(InvalidParameterError, match="True or False"):
+        codebook(5, 3, **options)
+
+
+@pytest.mark.parametrize("size", [(10**30, 3), (3, 10**30), (10**6, 10**6)])
+def test_sizes_beyond_any_memory(size):
+    with pytest.raises(InvalidParameterError, match="n \\* d is at most"):
+        codebook(*size)

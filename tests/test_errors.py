@@ -1,5 +1,6 @@
 """The error tree: built-in parents, and one wording: name, requirement, value, remedy."""
 
+import math
 import pickle
 
 import numpy as np
@@ -16,6 +17,8 @@ from tammes.errors import (
     NotTabulatedError,
     TammesError,
     UnknownNameError,
+    check_integer,
+    check_number,
 )
 
 PARENTS = {
@@ -31,7 +34,8 @@ PARENTS = {
 
 
 def test_every_public_error_is_in_the_table_of_parents():
-    assert {getattr(errors, name) for name in errors.__all__} == {*PARENTS, TammesError}
+    public = {getattr(errors, name) for name in errors.__all__}
+    assert {each for each in public if isinstance(each, type)} == {*PARENTS, TammesError}
 
 
 @pytest.mark.parametrize(("error", "parent"), PARENTS.items(), ids=lambda kind: kind.__name__)
@@ -117,3 +121,32 @@ def test_errors_cross_processes(error):
     assert type(again) is type(error)
     assert str(again) == str(error)
     assert again.__dict__ == error.__dict__
+
+
+@pytest.mark.parametrize("value", [2, np.int64(2), np.uint8(2)])
+def test_an_integer_of_any_make(value):
+    assert check_integer("n", value, 2) == 2
+    assert type(check_integer("n", value, 2)) is int
+
+
+@pytest.mark.parametrize("value", [1, 2.0, True, "2", None, np.float64(2.0)])
+def test_what_is_no_integer_of_that_size(value):
+    with pytest.raises(InvalidParameterError, match="`n` must be an integer of at least 2"):
+        check_integer("n", value, 2)
+
+
+@pytest.mark.parametrize("value", [0.5, np.float32(0.5), np.float64(0.5)])
+def test_a_number_of_any_make(value):
+    assert check_number("x", value) == 0.5
+    assert type(check_number("x", value)) is float
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, True, "1", None, 1j])
+def test_what_is_no_number(value):
+    with pytest.raises(InvalidParameterError, match="`x` must be a finite number"):
+        check_number("x", value)
+
+
+def test_a_number_out_of_its_range():
+    with pytest.raises(InvalidParameterError, match="`x` must be positive"):
+        check_number("x", 0.0, "positive", least=1e-9)

@@ -5,6 +5,7 @@ import math
 import oracles
 import pytest
 import torch
+from torch import nn
 
 import tammes
 from tammes.errors import InvalidParameterError
@@ -117,3 +118,22 @@ def test_the_package_offers_it():
     assert dir(tammes.nn) == list(tammes.nn.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         tammes.nn.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("tensor", "said"),
+    [
+        (torch.zeros(3, 3).to_sparse(), "dense"),
+        (torch.zeros(1, 3).expand(4, 3), "expanded view"),
+        (nn.UninitializedParameter(), "uninitialised"),
+    ],
+    ids=["sparse", "expanded", "uninitialised"],
+)
+def test_tensors_that_cannot_be_filled(tensor, said):
+    with pytest.raises(InvalidParameterError, match=said):
+        tammes_(tensor)
+
+
+def test_a_gain_that_would_round_to_zero():
+    with pytest.raises(InvalidParameterError, match=r"gain.*float16"):
+        tammes_(torch.empty(4, 3, dtype=torch.float16), gain=1e-8)

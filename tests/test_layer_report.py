@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from tammes.errors import InvalidParameterError
 from tammes.nn import Regularizer
 
 
@@ -86,3 +87,14 @@ def test_the_mean_nearest_angle_is_minus_the_loss():
     model = nn.Sequential(nn.Linear(9, 15, dtype=torch.float64))
     (line,) = Regularizer(model).report().lines
     assert math.radians(line.mean_nearest_degrees) == pytest.approx(-Regularizer(model, coef=1.0)().item(), rel=1e-12)
+
+
+@pytest.mark.parametrize("max_rows", ["a", 0, -1, 2.5])
+def test_a_number_of_rows_that_is_none(max_rows):
+    with pytest.raises(InvalidParameterError, match="max_rows"):
+        Regularizer(nn.Linear(3, 4)).report(max_rows)
+
+
+def test_a_layer_without_numbers():
+    with pytest.raises(InvalidParameterError, match="materialised before it is measured"):
+        Regularizer(nn.Linear(3, 4, device="meta")).report()

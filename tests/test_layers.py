@@ -259,3 +259,25 @@ def test_two_tensors_for_one_name_are_both_kept():
     state = {"weight": torch.eye(3), "weight_orig": torch.eye(4), "weight_u": torch.ones(4)}
     found, _ = by_name(state)
     assert {name: layer.n for name, layer in found.items()} == {"weight": 3, "weight_orig": 4}
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [torch.ones(4, 3).to_sparse(), torch.ones(4, 3, device="meta"), torch.ones(4, 3, dtype=torch.complex64)],
+    ids=["sparse", "meta", "complex"],
+)
+def test_a_mask_that_cannot_be_multiplied_with(mask):
+    found, skipped = layers({"w_orig": torch.ones(4, 3), "w_mask": mask})
+    assert found == []
+    assert skipped["w_orig"] == "its mask w_mask does not fit"
+
+
+def test_lengths_that_cannot_be_multiplied_with():
+    found, skipped = layers({"w_v": torch.ones(4, 3), "w_g": torch.ones(4, 1).to_sparse()})
+    assert found == []
+    assert "no real numbers" in skipped["w_v"]
+
+
+def test_a_recurrent_layer_of_no_width():
+    found, _ = layers({"weight_ih_l0": torch.ones(20, 4), "weight_hh_l0": torch.ones(20, 0)})
+    assert [layer.name for layer in found] == ["weight_ih_l0"]

@@ -7,6 +7,7 @@ import numpy as np
 import oracles
 import pytest
 import torch
+from torch.autograd import forward_ad
 
 from tammes import losses
 from tammes.errors import InvalidParameterError
@@ -319,6 +320,7 @@ def test_exact_antipodes(name, s):
         pytest.param(torch.ones(3), r"d >= 2.*\(3,\)", id="1-D"),
         pytest.param(torch.eye(3).to_sparse(), "dense.*sparse", id="sparse"),
         pytest.param(torch.ones(3, 2, device="meta"), "meta device", id="meta"),
+        pytest.param(torch.ones(3, 2).to(torch.float8_e5m2), "16 bits.*float8", id="float8"),
         pytest.param([[1.0, 0.0], [0.0, 1.0]], "floating-point.*list", id="a list"),
         pytest.param(torch.ones(3, 1), r"d >= 2.*\(3, 1\)", id="one column"),
     ],
@@ -596,3 +598,28 @@ def test_a_loss_crosses_into_another_process(name, s):
     again = pickle.loads(pickle.dumps(loss))
     assert again == loss
     assert torch.equal(again(rows(5, 3)), loss(rows(5, 3)))
+
+
+@every_loss
+def test_a_mask_of_no_rows(name):
+    assert losses.get(name)(torch.ones(0, 3), mask=torch.ones(0, dtype=torch.bool)).item() == 0.0
+    assert losses.get(name)(torch.ones(0, 2, 3), mask=torch.ones(2, dtype=torch.bool)).shape == (0,)
+
+
+def test_a_block_size_of_numpy():
+    weight = rows(7, 3)
+    assert losses.get("mma", block_size=np.int64(4))(weight) == losses.get("mma", block_size=4)(weight)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own forward derivatives use it
+def test_a_forward_derivative_is_refused():
+    # The operator has none: torch would take it for zero in silence.
+    with forward_ad.dual_level():
+        weight = forward_ad.make_dual(rows(4, 3), rows(4, 3, seed=1))
+        with pytest.raises(InvalidParameterError, match="backwards"):
+            losses.get("mma")(weight)
+
+
+def test_neighbours_that_are_no_tensor():
+    with pytest.raises(InvalidParameterError, match=r"row numbers.*list"):
+        losses.get("mma")(rows(2, 3), nearest=[1, 0])

@@ -9,6 +9,7 @@ import torch
 from test_loss import grad_of, rows
 
 from tammes import geometry, losses
+from tammes.losses.nearest import are_row_numbers
 
 nearest_losses = pytest.mark.parametrize("loss", [losses.MMA(), losses.Cosine()], ids=lambda loss: loss.name)
 
@@ -115,3 +116,20 @@ def test_a_layer_of_copies_does_not_take_forever():
     assert value == 0.0
     assert grad.isfinite().all()
     assert grad.norm(dim=-1).min() > 0.0
+
+
+@pytest.mark.parametrize(
+    ("nearest", "expected"),
+    [
+        (torch.tensor([1, 0, -1]), True),
+        (torch.tensor([-2, -2]), True),
+        (torch.zeros(2, 0, dtype=torch.long), True),
+        (torch.tensor([1, 2]), False),
+        (torch.tensor([-3, 0]), False),
+        (torch.tensor([1.0, 0.0]), False),
+        (torch.tensor(0), False),
+        ([1, 0], False),
+    ],
+)
+def test_what_may_be_neighbours(nearest, expected):
+    assert are_row_numbers(nearest) is expected

@@ -60,3 +60,9 @@ def test_settings_can_be_changed_and_the_preset_stays(name):
 def test_unknown_presets_list_the_known_ones():
     with pytest.raises(UnknownNameError, match="`preset` must be one of: mma_paper"):
         Regularizer.from_preset(model(), "mma_papr")
+
+
+@pytest.mark.parametrize("name", ["mma", None, []])
+def test_no_preset(name):
+    with pytest.raises(UnknownNameError, match="mma_paper"):
+        preset(name)

@@ -79,3 +79,9 @@ def test_options_out_of_range(name, options, said):
 def test_unknown_reductions(name):
     with pytest.raises(UnknownNameError, match=r"`reduction` must be one of: mean, sum\. Got .none."):
         losses.get(name, reduction="none")
+
+
+def test_options_beside_a_loss_are_refused():
+    # They would change nothing, and nobody would notice.
+    with pytest.raises(InvalidParameterError, match=r"name where options are given.*antipodal=True"):
+        losses.get(losses.MMA(), antipodal=True)

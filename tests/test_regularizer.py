@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -335,3 +336,82 @@ def test_settings_out_of_range(settings, said):
 def test_an_unknown_loss_lists_the_known_ones():
     with pytest.raises(UnknownNameError, match="`loss` must be one of: mma"):
         Regularizer(net(), "mmma")
+
+
+def test_numbers_of_numpy():
+    reg = Regularizer(net(), coef=np.float32(0.5), every=np.int64(2))
+    torch.testing.assert_close(reg(), 2.0 * Regularizer(net(), coef=0.5)())
+
+
+def test_options_beside_a_loss_are_refused():
+    with pytest.raises(InvalidParameterError, match="name where options are given"):
+        Regularizer(net(), losses.MMA(), antipodal=True)
+    with pytest.raises(InvalidParameterError, match="name where options are given"):
+        Regularizer.from_preset(net(), "mma_paper", antipodal=True)
+    mixed = Regularizer(net(), losses.MMA(), output_loss="cosine", antipodal=True)  # the option of the other loss
+    assert "5: 0.07 * Cosine(antipodal=True" in repr(mixed)
+    assert "0: 0.07 * MMA(antipodal=False" in repr(mixed)
+
+
+def test_a_layer_that_was_replaced_is_not_regularised_in_silence():
+    model = net()
+    reg = Regularizer(model)
+    model[5] = nn.Linear(model[5].in_features, 3, dtype=torch.float64)
+    with pytest.raises(InvalidParameterError, match=r"`5` must be a layer of the model.*anew"):
+        reg()
+
+
+def test_neighbours_of_a_weight_that_has_grown_are_looked_up():
+    model = net()
+    reg = Regularizer(model, refresh_every=5)
+    reg()
+    rows = torch.randn(9, model[5].in_features, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    model[5].weight = nn.Parameter(rows)
+    torch.testing.assert_close(reg(), Regularizer(model)())
+
+
+@pytest.mark.parametrize("lr", ["a", None, True, float("nan"), float("inf")])
+def test_a_learning_rate_that_is_none_changes_nothing(lr):
+    model = net()
+    before = [parameter.clone() for parameter in model.parameters()]
+    with pytest.raises(InvalidParameterError, match="lr"):
+        Regularizer(model).step_(lr)
+    assert all(map(torch.equal, before, model.parameters()))
+
+
+def test_the_update_is_made_in_inference_mode_too():
+    one, other = net(), net()
+    Regularizer(one).step_(0.1)
+    reg = Regularizer(other)
+    with torch.inference_mode():
+        reg.step_(torch.tensor(0.1, dtype=torch.float64))
+    assert all(map(torch.equal, one.parameters(), other.parameters()))
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        None,
+        {},
+        {"calls": -1, "nearest": {}},
+        {"calls": 1.5, "nearest": {}},
+        {"calls": 1, "nearest": {"unknown": torch.tensor([1, 0])}},
+        {"calls": 1, "nearest": {"5": torch.tensor([99, 0])}},
+        {"calls": 1, "nearest": {"5": torch.zeros(3)}},
+    ],
+    ids=str,
+)
+def test_states_of_something_else(state):
+    reg = Regularizer(net(), refresh_every=3)
+    with pytest.raises(InvalidParameterError):
+        reg.load_state_dict(state)
+    assert reg.calls == 0
+
+
+def test_attached_to_no_optimizer():
+    with pytest.raises(InvalidParameterError, match="an optimiser of torch"):
+        Regularizer(net()).attach(None)
+
+
+def test_a_seed_of_any_size():
+    assert Regularizer(net(), sample=0.5, seed=10**30)().isfinite()

@@ -3,8 +3,9 @@
 import pytest
 import torch
 from torch import nn
-from torch.nn.utils import parametrizations
+from torch.nn.utils import parametrizations, prune
 
+from tammes.errors import InvalidParameterError
 from tammes.nn.rows import RowSet, row_sets
 
 
@@ -205,3 +206,37 @@ def test_frozen_is_asked_at_every_call():
     assert not rows.frozen
     layer.requires_grad_(False)
     assert rows.frozen
+
+
+def test_a_pruned_weight_has_a_graph_of_its_own():
+    # The tensor that the hook left there belongs to the graph of the forward pass, which is gone.
+    layer = prune.random_unstructured(nn.Linear(4, 5), "weight", 0.3)
+    rows = only(layer)
+    layer(torch.ones(1, 4)).sum().backward()
+    with torch.no_grad():
+        layer.weight_orig.mul_(2.0)
+    torch.testing.assert_close(rows.weight(), layer.weight_orig * layer.weight_mask)
+    rows.weight().sum().backward()
+    assert rows.leaves() == [layer.weight_orig]
+
+
+def test_float8_is_left_out():
+    assert reasons(nn.Linear(4, 4).to(torch.float8_e4m3fn)) == [
+        ("weight", "float8_e4m3fn, whose scales are kept apart")
+    ]
+
+
+def test_a_parameter_of_any_name_is_taken_on_request():
+    class ClassVectors(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.W = nn.Parameter(torch.randn(5, 3))
+
+    rows = only(ClassVectors())
+    assert (rows.parameter, rows.on_request) == ("W", True)
+
+
+@pytest.mark.parametrize("view", [lambda _: None, lambda w: w[0], lambda w: w[None, None]])
+def test_a_view_that_returns_no_rows(view):
+    with pytest.raises(InvalidParameterError, match=r"`views` must be functions that return rows"):
+        RowSet(nn.Linear(3, 4), "weight", view).weight()

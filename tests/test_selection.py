@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from tammes.errors import InvalidParameterError, UnknownNameError
-from tammes.nn.selection import find_layers
+from tammes.nn.selection import check_present, find_layers
 
 
 class Net(nn.Module):
@@ -163,3 +163,36 @@ def test_a_view_says_what_the_rows_are():
     assert shapes == {"qkv": (3, 4, 4), "head": (5, 3)}
     with pytest.raises(UnknownNameError, match="`views` must be one of: qkv"):
         find_layers(model, views={"kqv": lambda w: w})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"views": [1]}, {"views": {"stem": 3}}, {"include": 3}, {"first_layer": "no"}, {"embeddings": 1}],
+    ids=str,
+)
+def test_options_of_the_wrong_kind(options):
+    with pytest.raises(InvalidParameterError, match=next(iter(options))):
+        find_layers(Net(), **options)
+
+
+def test_what_is_taken_on_request_is_no_output_layer_unless_taken():
+    class Ends(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.head = nn.Linear(3, 4), nn.Linear(4, 5)
+            self.tail = nn.ParameterDict({"own": nn.Parameter(torch.randn(5, 3))})
+
+    assert find_layers(Ends(), include=["body", "head"]).output == {"head"}
+    assert find_layers(Ends(), include=["body", "tail"]).output == {"tail.own"}
+
+
+def test_layers_that_have_left_the_model():
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 5))
+    layers = find_layers(model).chosen
+    check_present(model, layers)
+    model[1] = nn.Linear(4, 5)
+    with pytest.raises(InvalidParameterError, match="`1` must be a layer of the model"):
+        check_present(model, layers)
+    del model[0].weight
+    with pytest.raises(InvalidParameterError, match="`0` must be a layer of the model"):
+        check_present(model, layers)

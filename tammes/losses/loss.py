@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from tammes.errors import InvalidParameterError, UnknownNameError
 from tammes.pairs import row_lengths
@@ -64,9 +65,11 @@ class Loss(abc.ABC):
             raise InvalidParameterError("sample", "a share of the rows in (0, 1], or None", self.sample)
         if not (_is_real(self.dead) and 0.0 <= self.dead < 1.0):
             raise InvalidParameterError("dead", "a share of the longest row in [0, 1)", self.dead)
-        size = self.block_size
-        if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
-            raise InvalidParameterError("block_size", "an integer of at least 1, or None", size)
+        size: object = self.block_size
+        if size is not None:
+            if isinstance(size, bool) or not isinstance(size, numbers.Integral) or size < 1:
+                raise InvalidParameterError("block_size", "an integer of at least 1, or None", size)
+            object.__setattr__(self, "block_size", int(size))
         if self.sample is not None:
             object.__setattr__(self, "sample", float(self.sample))  # NumPy's numbers are written differently
         object.__setattr__(self, "dead", float(self.dead))
@@ -180,7 +183,7 @@ class Loss(abc.ABC):
         reach = length.where(finite, 0.0).amax(dim=1, keepdim=True) if n else length
         kept = ((length > self.dead * reach) | ~finite)[..., 0]  # what is not a number is not lost in silence
         if mask is not None:
-            kept = kept & mask.to(kept.device).reshape(-1, n)
+            kept = kept & (mask if mask.ndim < 2 else mask.reshape(batch, n)).to(kept.device)
         if self.sample is not None:
             generator = torch.Generator().manual_seed(next(_subsets) if seed is None else seed)
             drawn = torch.rand(batch, n, generator=generator).to(kept.device).masked_fill_(~kept, torch.inf)
@@ -213,8 +216,16 @@ class Loss(abc.ABC):
         _check(weight, labels, mask, nearest)
         if isinstance(seed, int):
             seed = torch.tensor(seed)
+        if not torch.compiler.is_compiling() and _tangent(weight) is not None:
+            requirement = "differentiated backwards: its forward derivative is not known"
+            raise InvalidParameterError("weight", requirement, "a tensor with a tangent", "Use `torch.autograd.grad`.")
         value: Tensor = _loss(weight, self.key, labels, mask, nearest, seed, active, factor)[0]
         return value
+
+
+def _tangent(weight: Tensor) -> Tensor | None:
+    """Of forward differentiation, if that is going on."""
+    return forward_ad.unpack_dual(weight).tangent  # type: ignore[no-any-return, no-untyped-call]
 
 
 def _is_real(value: object) -> bool:
@@ -232,8 +243,12 @@ def _check(weight: Tensor, labels: Tensor | None, mask: Tensor | None, nearest: 
     """Refuse what has no angles, and arguments that do not fit the rows."""
     if not isinstance(weight, Tensor) or not weight.is_floating_point():
         raise InvalidParameterError("weight", "a floating-point tensor", getattr(weight, "dtype", type(weight)))
-    if weight.layout != torch.strided:
-        raise InvalidParameterError("weight", "a dense tensor", weight.layout, "Use `weight.to_dense()`.")
+    if weight.dtype.itemsize < 2:
+        remedy = "Use `weight.float()`, times its scales if it has some."
+        raise InvalidParameterError("weight", "of 16 bits a number or more", weight.dtype, remedy)
+    kind = "a nested tensor" if weight.is_nested else weight.layout
+    if kind is not torch.strided:
+        raise InvalidParameterError("weight", "a dense tensor", kind, "Use `weight.to_dense()`.")
     if weight.is_meta:
         raise InvalidParameterError("weight", "a tensor with values", "one on the meta device", "Materialise it first.")
     if weight.ndim < 2 or weight.shape[-1] < 2:
@@ -248,6 +263,8 @@ def _check(weight: Tensor, labels: Tensor | None, mask: Tensor | None, nearest: 
             raise InvalidParameterError(name, f"a tensor of {kind}", given.dtype)
         if tuple(given.shape) not in ((n,), tuple(weight.shape[:-1])):
             raise InvalidParameterError(name, f"of shape ({n},), one entry a row", tuple(given.shape))
+    if nearest is not None and not isinstance(nearest, Tensor):
+        raise InvalidParameterError("nearest", "a tensor of row numbers", type(nearest))
     if nearest is not None and (nearest.dtype != torch.long or nearest.shape != weight.shape[:-1]):
         requirement = f"row numbers of shape {tuple(weight.shape[:-1])}"
         raise InvalidParameterError("nearest", requirement, f"{nearest.dtype} {tuple(nearest.shape)}")

@@ -19,7 +19,7 @@ from torch import Tensor
 from tammes.losses.loss import Loss, known_as
 from tammes.pairs import block_dtype, nearest_rows, on_gpu, pair_tangents, row_lengths, slices, unit_rows
 
-__all__ = ["MMA", "Cosine", "NearestLoss"]
+__all__ = ["MMA", "Cosine", "NearestLoss", "are_row_numbers"]
 
 _WIDE = 1 << 15  # numbers in a float32 weight from which it is not widened to float64
 _UNKNOWN = -2  # a neighbour that was never looked up
@@ -117,6 +117,13 @@ class NearestLoss(Loss):
 def _signs(u: Tensor, v: Tensor) -> Tensor:
     """Which end of its line is nearer to u: 1 for v and -1 for -v, `(m, 1)`."""
     return torch.where((u * v).sum(dim=-1, keepdim=True) < 0.0, -1.0, 1.0)
+
+
+def are_row_numbers(nearest: object) -> bool:
+    """Whether this may be neighbours `(..., n)`: whole numbers below n, or negative where there is none."""
+    if not isinstance(nearest, Tensor) or nearest.dtype != torch.long or nearest.ndim < 1:
+        return False
+    return nearest.numel() == 0 or (int(nearest.min()) >= _UNKNOWN and int(nearest.max()) < nearest.shape[-1])
 
 
 class _Pairs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tammes.errors import UnknownNameError
+from tammes.errors import InvalidParameterError, UnknownNameError
 from tammes.losses.energy import Logarithmic, Orthogonal, RieszFisher
 from tammes.losses.loss import Loss
 from tammes.losses.nearest import MMA, Cosine
@@ -32,13 +32,16 @@ def get(name: str | Loss, s: float = 2.0, **options: Any) -> Loss:
 
     Raises:
         UnknownNameError: if no loss has this name.
-        InvalidParameterError: if s is not positive, or an option is out of range.
+        InvalidParameterError: if s is not positive, an option is out of range, or options come with a `Loss`.
 
     Example:
         >>> get("riesz-fisher", s=1).name
         'riesz-fisher'
     """
     if isinstance(name, Loss):
+        if options:
+            given = ", ".join(f"{option}={value!r}" for option, value in options.items())
+            raise InvalidParameterError("loss", "a name where options are given", f"{name!r} with {given}")
         return name
     if not isinstance(name, str) or name not in LOSSES:
         raise UnknownNameError("loss", str(name), LOSSES)

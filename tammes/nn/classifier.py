@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from tammes import guarantee
-from tammes.directions import DTYPES, check_integer, codebook
-from tammes.errors import InvalidParameterError
+from tammes.directions import DTYPES, codebook
+from tammes.errors import DeviceError, InvalidParameterError, InvalidPointsError, check_integer, check_number
 from tammes.solvers.run import ProgressCallback, silent
 
 __all__ = ["FixedTammesClassifier"]
@@ -92,9 +92,7 @@ class FixedTammesClassifier(torch.nn.Module):
         self.classes = check_integer("classes", classes, 2)
         if features == 1 and classes > 2:
             raise InvalidParameterError("features", "at least 2 for more than two classes", features)
-        if isinstance(scale, bool) or not isinstance(scale, (int, float)) or not 0.0 < scale < math.inf:
-            raise InvalidParameterError("scale", "a positive number", scale)
-        self.scale = float(scale)
+        self.scale = check_number("scale", scale, "a positive number", least=math.ulp(0.0))
         self.normalize = normalize
         self.frozen = frozen
         self.seed = check_integer("seed", seed, 0)
@@ -103,7 +101,7 @@ class FixedTammesClassifier(torch.nn.Module):
         kind = torch.get_default_dtype() if dtype is None else dtype
         if kind not in DTYPES:
             raise InvalidParameterError("dtype", f"one of: {', '.join(map(str, DTYPES))}", dtype)
-        where = torch.device(torch.get_default_device() if device is None else device)
+        where = _device(device)
         weight = torch.empty(self.classes, self.features, dtype=kind, device=where)
         if frozen:
             self.register_buffer("weight", weight)
@@ -134,8 +132,10 @@ class FixedTammesClassifier(torch.nn.Module):
         """Logits of inputs `(..., features)`: shape `(..., classes)`."""
         if x.ndim < 1 or x.shape[-1] != self.features:
             raise InvalidParameterError("x", f"of shape (..., {self.features})", tuple(x.shape))
+        if self.weight.device.type == "meta" != x.device.type:  # torch would return whatever lies in memory
+            raise InvalidParameterError("weight", "on a device that holds numbers", "meta", "Load a state dict first.")
         if self.normalize:
-            x = torch.nn.functional.normalize(x, dim=-1)
+            x = _unit(x)
         logits = torch.nn.functional.linear(x, self.weight) * self.scale
         return logits if self.bias is None else logits + self.bias
 
@@ -175,7 +175,11 @@ class FixedTammesClassifier(torch.nn.Module):
         parts += ["normalize=True"] if self.normalize else []
         parts += [] if self.scale == 1.0 else [f"scale={self.scale:g}"]
         parts += [] if self.bias is None else ["bias=True"]
-        parts += [] if self.weight.is_meta else [f"min_angle={self.min_angle_degrees:.4f} degrees"]
+        if not self.weight.is_meta:
+            try:
+                parts += [f"min_angle={self.min_angle_degrees:.4f} degrees"]
+            except InvalidPointsError:  # whatever was loaded, a model can be printed
+                parts += ["min_angle=none"]
         return ", ".join([*parts, f"source={self.source!r}"])
 
     def _key(self) -> tuple[object, ...]:
@@ -198,3 +202,29 @@ class FixedTammesClassifier(torch.nn.Module):
             here = not self.weight.is_meta and torch.equal(given.detach().to(self.weight), self.weight)
             self.source = self.source if here else "loaded from a state dict"
         super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+def _unit(x: Tensor) -> Tensor:
+    """Inputs scaled to length 1, in float32 or better; zero stays zero, with a finite gradient.
+
+    `torch.nn.functional.normalize` returns nan for zero in float16, and zero where the length is out of range.
+    """
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    most = wide.detach().abs().amax(dim=-1, keepdim=True)
+    wide = wide / most.masked_fill(most == 0.0, 1.0)
+    length = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
+    unit: Tensor = wide / length.masked_fill(most == 0.0, 1.0)
+    return unit.to(x.dtype)
+
+
+def _device(device: str | torch.device | None) -> torch.device:
+    """The device, checked by putting nothing there."""
+    try:
+        where = torch.device(torch.get_default_device() if device is None else device)
+    except (RuntimeError, TypeError):
+        raise InvalidParameterError("device", "a device that torch knows", device) from None
+    try:
+        torch.empty(0, device=where)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # what torch raises depends on its build
+        raise DeviceError(f"`device` is {str(where)!r}, which torch cannot use: {error}") from None
+    return where

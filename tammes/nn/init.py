@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tammes.directions import DTYPES, SEARCHED, check_integer, codebook
-from tammes.errors import InvalidParameterError
+from tammes.directions import DTYPES, SEARCHED, codebook
+from tammes.errors import InvalidParameterError, check_integer, check_number
 from tammes.geometry import Floats
 
 __all__ = ["tammes_"]
@@ -50,8 +50,9 @@ def tammes_(tensor: Tensor, gain: float = 1.0, seed: int = 0, *, steps: int = 10
         -0.333333
     """
     _check(tensor)
-    if isinstance(gain, bool) or not isinstance(gain, (int, float)) or not 0.0 < gain <= torch.finfo(tensor.dtype).max:
-        raise InvalidParameterError("gain", f"a positive number that {tensor.dtype} can hold", gain)
+    span = torch.finfo(tensor.dtype)
+    requirement = f"a positive number that {tensor.dtype} can hold"
+    gain = check_number("gain", gain, requirement, least=span.tiny, most=span.max)
     n, d = tensor.shape[0], math.prod(tensor.shape[1:])
     rows = gain * _unit_rows(n, d, check_integer("seed", seed, 0), check_integer("steps", steps, 0))  # (n, d)
     with torch.no_grad():
@@ -65,6 +66,10 @@ def _check(tensor: object) -> None:
         raise InvalidParameterError("tensor", requirement, type(tensor).__name__)
     if tensor.dtype not in DTYPES:
         raise InvalidParameterError("tensor", requirement, tensor.dtype)
+    if isinstance(tensor, torch.nn.UninitializedParameter):
+        raise InvalidParameterError("tensor", "of known shape", "an uninitialised parameter", "Run the model once.")
+    if tensor.is_nested or tensor.layout != torch.strided:
+        raise InvalidParameterError("tensor", "dense", "another layout")
     if tensor.ndim < 2:
         raise InvalidParameterError(
             "tensor", "of two dimensions or more: rows, and what they hold", tuple(tensor.shape)
@@ -73,6 +78,8 @@ def _check(tensor: object) -> None:
         raise InvalidParameterError("tensor", "of at least one row and one entry a row", tuple(tensor.shape))
     if tensor.is_meta:
         raise InvalidParameterError("tensor", "on a device that holds numbers", "meta", "Call `to_empty` first.")
+    if any(step == 0 and size > 1 for step, size in zip(tensor.stride(), tensor.shape, strict=True)):
+        raise InvalidParameterError("tensor", "of entries that lie apart", "an expanded view", "Use `tensor.clone()`.")
 
 
 def _unit_rows(n: int, d: int, seed: int, steps: int) -> Floats:

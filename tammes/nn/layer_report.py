@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from tammes.errors import InvalidParameterError, check_integer
 from tammes.losses.loss import Loss
 from tammes.nn.selection import Layer
 from tammes.weights import measure
@@ -52,9 +53,13 @@ class LayerReport:
     @classmethod
     def of(cls, terms: Iterable[tuple[Layer, Loss, float]], max_rows: int | None = None) -> LayerReport:
         """Measure the rows of every layer that has not too many; angles are of lines where its loss is antipodal."""
+        if max_rows is not None:
+            check_integer("max_rows", max_rows, 2)
         lines = []
         for layer, loss, coef in terms:
             rows = layer.rows.weight().detach()
+            if rows.is_meta:
+                raise InvalidParameterError(layer.name, "materialised before it is measured", "a meta tensor")
             if max_rows is not None and rows.shape[-2] > max_rows:
                 continue
             keep = [k for k in range(rows.shape[-2]) if k != layer.rows.padding]

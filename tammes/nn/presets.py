@@ -42,6 +42,6 @@ def preset(name: str) -> dict[str, Any]:
     Raises:
         UnknownNameError: if there is no such preset.
     """
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise UnknownNameError("preset", str(name), PRESETS)
     return dict(PRESETS[name])

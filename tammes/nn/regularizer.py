@@ -5,20 +5,19 @@ from __future__ import annotations
 import copy
 import dataclasses
 import itertools
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from tammes.errors import InvalidParameterError
+from tammes.errors import InvalidParameterError, check_integer, check_number
 from tammes.losses.loss import Loss
-from tammes.losses.nearest import NearestLoss
+from tammes.losses.nearest import NearestLoss, are_row_numbers
 from tammes.losses.registry import get
 from tammes.nn.presets import preset
 from tammes.nn.rows import View
-from tammes.nn.selection import Choice, Layer, find_layers
+from tammes.nn.selection import Choice, Layer, check_present, find_layers
 
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
@@ -100,11 +99,9 @@ class Regularizer:
         **options: Any,
     ) -> None:
         for name, value in (("coef", coef), ("output_coef", coef if output_coef is None else output_coef)):
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-                raise InvalidParameterError(name, "a finite number", value)
+            check_number(name, value)
         for name, value, least in (("every", every, 1), ("refresh_every", refresh_every, 1), ("seed", seed, 0)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise InvalidParameterError(name, f"an integer of at least {least}", value)
+            check_integer(name, value, least)
         found = find_layers(
             model,
             include=include,
@@ -114,8 +111,11 @@ class Regularizer:
             embeddings=embeddings,
             views=views,
         )
-        hidden = _with_dead(get(loss, **options), dead)
-        last = hidden if output_loss is None else _with_dead(get(output_loss, **options), dead)
+        by_name = isinstance(loss, str) or isinstance(output_loss, str)  # options are of those; of none, an error
+        hidden, last = (
+            _with_dead(get(one, **({} if by_name and isinstance(one, Loss) else options)), dead)
+            for one in (loss, loss if output_loss is None else output_loss)
+        )
         terms = []
         for layer in found.chosen:
             own, weight = (hidden, coef) if layer.name not in found.output else (last, coef)
@@ -126,7 +126,7 @@ class Regularizer:
         if refresh_every > 1 and any(own.sample is not None for _, own, _ in terms):
             raise InvalidParameterError("refresh_every", "1 for a loss that samples its rows", refresh_every)
         self._terms: tuple[tuple[Layer, Loss, float], ...] = tuple(terms)
-        self._every, self._refresh_every, self._seed = every, refresh_every, seed
+        self._every, self._refresh_every, self._seed = int(every), int(refresh_every), int(seed) % (1 << 40)
         self._model = model
         self._nearest: dict[str, Tensor] = {}
         self._clock = torch.zeros((), dtype=torch.long)  # a tensor: compiled graphs must not depend on it
@@ -163,6 +163,8 @@ class Regularizer:
         Raises:
             InvalidParameterError: if a weight is on the meta device.
         """
+        if not torch.compiler.is_compiling():
+            check_present(self._model, [layer for layer, _, _ in self._terms])
         now = self._clock.clone()
         self._clock.add_(1)
         active = None if self._every == 1 else now % self._every == 0
@@ -192,7 +194,7 @@ class Regularizer:
         if loss.sample is not None:
             arguments["seed"] = (now + self._seed * 1_000_003) * 1_009 + number
         if self._refresh_every > 1 and isinstance(loss, NearestLoss):
-            if layer.name not in self._nearest:
+            if layer.name not in self._nearest or self._nearest[layer.name].shape != weight.shape[:-1]:
                 self._nearest[layer.name] = loss.unknown(weight)
             due = now % (self._every * self._refresh_every) == 0
             loss.refresh_(self._nearest[layer.name], weight, due, arguments.get("mask"))
@@ -257,14 +259,14 @@ class Regularizer:
     def _gradients(self) -> tuple[Tensor, list[tuple[nn.Parameter, Tensor]]]:
         """The term and its gradient with respect to every leaf."""
         leaves = self.leaves()
-        with torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad():
             term = self()
         if not leaves or not term.requires_grad:
             return term.detach(), []
         grads = torch.autograd.grad(term, leaves, allow_unused=True)
         return term.detach(), [(leaf, grad) for leaf, grad in zip(leaves, grads, strict=True) if grad is not None]
 
-    def step_(self, lr: float) -> Tensor:
+    def step_(self, lr: float | Tensor) -> Tensor:
         """Decoupled update, for Adam and its kin: `w -= lr * d term / d w`, apart from the optimiser's moments.
 
         Call it after `optimizer.step()`, with the learning rate of the moment.
@@ -272,10 +274,11 @@ class Regularizer:
         Returns:
             The term before the update.
         """
+        rate = check_number("lr", lr.item() if isinstance(lr, Tensor) and lr.numel() == 1 else lr)
         term, pairs = self._gradients()
         with torch.no_grad():
             for leaf, grad in pairs:
-                leaf.sub_(grad.to(leaf.dtype), alpha=lr)
+                leaf.sub_(grad.to(leaf.dtype), alpha=rate)
         return term
 
     def accumulate_(self, scale: float | Tensor = 1.0) -> Tensor:
@@ -307,6 +310,8 @@ class Regularizer:
             InvalidParameterError: if the optimiser needs closures, or has none of the layers' parameters.
                 A step with a closure raises it too.
         """
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            raise InvalidParameterError("optimizer", "an optimiser of torch", type(optimizer).__name__)
         if isinstance(optimizer, torch.optim.LBFGS):
             raise _no_closures(type(optimizer).__name__)
         part = self.part(parameters_of(optimizer))
@@ -350,7 +355,12 @@ class Regularizer:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up the state of another run, after `attach`."""
+        """Take up the state of another run, after `attach`.
+
+        Raises:
+            InvalidParameterError: if this is no state of a regulariser of these layers; nothing is changed.
+        """
+        _check_state(state, {layer.name for layer, _, _ in self._terms})
         self._clock.fill_(state["calls"])
         self._nearest = {name: found.clone() for name, found in state["nearest"].items()}
         for part, own in zip(self._attached, state.get("attached", ()), strict=False):
@@ -364,6 +374,15 @@ class Regularizer:
 def _with_dead(loss: Loss, dead: float) -> Loss:
     """The loss with the regulariser's idea of a dead row, unless it has its own."""
     return loss if loss.dead else dataclasses.replace(loss, dead=dead)
+
+
+def _check_state(state: object, names: set[str]) -> None:
+    """Refuse what `state_dict` would not have written: neighbours that are no rows would be read anywhere."""
+    if isinstance(state, Mapping) and isinstance(state.get("nearest"), Mapping):
+        check_integer("calls", state.get("calls"), 0)
+        if all(name in names and are_row_numbers(found) for name, found in state["nearest"].items()):
+            return
+    raise InvalidParameterError("state", "what `state_dict` of a regulariser of these layers gave", type(state))
 
 
 def parameters_of(optimizer: torch.optim.Optimizer) -> Iterator[nn.Parameter]:

@@ -22,6 +22,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from tammes.errors import InvalidParameterError
+
 __all__ = ["RowSet", "row_sets"]
 
 View = Callable[[Tensor], Tensor]
@@ -51,7 +53,11 @@ class RowSet:
         weight = _current(self.module, self.parameter)
         if hasattr(weight, "full_tensor"):  # sharded: FSDP2 and other DTensors
             weight = weight.full_tensor()
-        return self.view(weight)
+        rows: object = self.view(weight)
+        if not isinstance(rows, Tensor) or rows.ndim not in (2, 3):
+            got = tuple(rows.shape) if isinstance(rows, Tensor) else type(rows).__name__
+            raise InvalidParameterError("views", "functions that return rows (n, d) or (B, n, d)", got)
+        return rows
 
     def leaves(self) -> list[nn.Parameter]:
         """The parameters behind the weight: itself, or what it is computed from."""
@@ -87,6 +93,8 @@ def _current(module: nn.Module, name: str) -> Tensor:
             for part, was in zip(chain, training, strict=True):
                 part.training = was
     for hook in module._forward_pre_hooks.values():  # the hooks of torch before parametrisations
+        if getattr(hook, "_tensor_name", None) == name and hasattr(hook, "apply_mask"):
+            return hook.apply_mask(module)  # type: ignore[no-any-return]  # what lies there has a graph of its own
         if getattr(hook, "name", None) == name and hasattr(hook, "compute_weight"):
             if hasattr(hook, "n_power_iterations"):
                 return hook.compute_weight(module, do_power_iteration=False)  # type: ignore[no-any-return]
@@ -134,11 +142,17 @@ def _weights(module: nn.Module) -> list[str]:
         plain = name
         if name.endswith(("_g", "_v", "_orig")) and hasattr(module, name.rpartition("_")[0]):
             plain = name.rpartition("_")[0]
-        if "weight" in plain and plain not in found:
+        if plain not in found and ("weight" in plain or _is_table(module, plain)):
             found.append(plain)
     if "quantized" in type(module).__module__ and callable(getattr(module, "weight", None)):
         found.append("weight")
     return found
+
+
+def _is_table(module: nn.Module, parameter: str) -> bool:
+    """Whether a parameter of any name may be rows: of a layer of one's own, or a loss that holds class vectors."""
+    value = _stored(module, parameter)
+    return isinstance(value, nn.Parameter) and not isinstance(value, nn.UninitializedParameter) and value.ndim > 1
 
 
 def _stored(module: nn.Module, parameter: str) -> object:
@@ -160,6 +174,8 @@ def _unfit(weight: object) -> str:
         return "quantised"
     if weight.is_complex():
         return "complex"
+    if weight.is_floating_point() and weight.dtype.itemsize < 2:
+        return f"{str(weight.dtype).removeprefix('torch.')}, whose scales are kept apart"
     if not weight.is_floating_point():
         return f"whole numbers ({weight.dtype})"
     if weight.layout != torch.strided:

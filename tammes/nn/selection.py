@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from tammes.errors import InvalidParameterError, UnknownNameError
 from tammes.nn.rows import RowSet, View, row_sets
 
-__all__ = ["Choice", "Layer", "Layers", "find_layers"]
+__all__ = ["Choice", "Layer", "Layers", "check_present", "find_layers", "parts_of"]
 
 Choice = str | Callable[[str, nn.Module], bool] | Sequence[str | Callable[[str, nn.Module], bool]] | None
 """Names with wildcards (`"layer4.*"`), predicates of (name, module), or several of either."""
@@ -66,6 +67,11 @@ def find_layers(
     """
     if not isinstance(model, nn.Module):
         raise InvalidParameterError("model", "a torch module", type(model).__name__)
+    for switch, value in (("first_layer", first_layer), ("embeddings", embeddings)):
+        if not isinstance(value, bool):
+            raise InvalidParameterError(switch, "True or False", value)
+    if views is not None and not (isinstance(views, Mapping) and all(map(callable, views.values()))):
+        raise InvalidParameterError("views", "functions by the names of layers", views)
     found, skipped = _all_layers(model, views or {})
     candidates = [layer.name for layer in found]
     for option, choice in (("include", include), ("exclude", exclude), ("output", output)):
@@ -94,7 +100,8 @@ def find_layers(
     if not chosen:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items()) or "no weights at all"
         raise InvalidParameterError("model", "a module with a layer of two or more rows", f"none ({reasons})")
-    last = found[-1].name
+    taken = set(seen.values())
+    last = next(layer.name for layer in reversed(found) if layer.name in taken or not layer.rows.on_request)
     outputs = [layer for layer in chosen if (layer.name == last if output is None else _matches(output, layer))]
     return Layers(tuple(chosen), frozenset(layer.name for layer in outputs), skipped)
 
@@ -148,8 +155,10 @@ def _parts(choice: Choice) -> Iterator[str | Callable[[str, nn.Module], bool]]:
         return
     if isinstance(choice, str) or callable(choice):
         yield choice
-    else:
+    elif isinstance(choice, Sequence):
         yield from choice
+    else:
+        raise InvalidParameterError("include, exclude, output", "names or predicates, one or several", choice)
 
 
 def _named(pattern: str, name: str) -> bool:
@@ -163,6 +172,21 @@ def _matches(choice: Choice, layer: Layer) -> bool:
         _named(part, layer.name) if isinstance(part, str) else bool(part(layer.name, layer.rows.module))
         for part in _parts(choice)
     )
+
+
+def check_present(model: nn.Module, layers: Sequence[Layer]) -> None:
+    """Refuse layers that have left their model since: nobody trains them any more.
+
+    Raises:
+        InvalidParameterError: if the module of a layer was replaced, or its parameter deleted.
+    """
+    present = {id(module) for module in model.modules()}
+    for layer in layers:
+        module, name = layer.rows.module, layer.rows.parameter
+        known = name in module._parameters or name in module.__dict__ or parametrize.is_parametrized(module, name)
+        if id(module) not in present or not known:
+            what = "replaced or deleted since the regulariser was made"
+            raise InvalidParameterError(layer.name, "a layer of the model", what, "Make the regulariser anew.")
 
 
 def parts_of(layer: Layer, rows: Tensor) -> Iterator[tuple[str, Tensor]]:
