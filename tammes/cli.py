@@ -166,6 +166,7 @@ def solve(
             symmetry=symmetry,
             antipodal=antipodal,
             workers=workers,
+            checkpoint=target.with_suffix(".checkpoint.npz"),
             progress=progress,
         )
     with uninterrupted():

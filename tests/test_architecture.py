@@ -17,6 +17,7 @@ FLOORS = {
     "bounds.bound": 1,
     "bounds.gegenbauer": 1,
     "geometry": 1,
+    "memory": 1,
     "pairs": 1,
     "solvers.run": 1,
     "bounds.classical": 2,
@@ -27,6 +28,7 @@ FLOORS = {
     "closed_forms": 2,
     "losses": 2,
     "solvers.bordered": 2,
+    "solvers.cells": 2,
     "solvers.kernels": 2,
     "stress": 2,
     "symmetry": 2,
@@ -37,6 +39,7 @@ FLOORS = {
     "solvers.continuation": 3,
     "solvers.interior": 3,
     "solvers.sgd": 3,
+    "solvers.truncated": 3,
     "spherical_code": 3,
     "bounds.comparison": 4,
     "constructions.roots": 4,
@@ -53,13 +56,18 @@ FLOORS = {
     "optimality": 4,
     "refine": 4,
     "solvers.compiled": 4,
+    "solvers.large": 5,
+    "solvers.quasi_newton": 4,
     "solvers.polish": 4,
     "tables": 4,
     "constructions.binary": 5,
+    "hunting.checkpoints": 5,
+    "hunting.copies": 6,
     "constructions.families": 5,
     "hunting.rounds": 5,
     "plots": 5,
     "result": 5,
+    "solvers.squeeze": 6,
     "bench_report": 6,
     "constructions.graphs": 6,
     "hunting.crew": 6,
@@ -74,6 +82,8 @@ FLOORS = {
     "hunting.saved": 8,
     "lookup": 8,
     "terminal": 8,
+    "hunting.generations": 8,
+    "hunting.scale": 9,
     "hunting.session": 9,
     "hunting.tensor": 9,
     "api": 10,
@@ -93,7 +103,7 @@ FLOORS = {
 }
 # The search wing; the last two load it when they run.
 TORCH = {"losses", "pairs", "solvers.sgd", "solvers.continuation", "api", "bench"}
-NUMBA = {"solvers.kernels"}
+NUMBA = {"solvers.kernels", "solvers.cells", "solvers.quasi_newton", "solvers.truncated"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

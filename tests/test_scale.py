@@ -1,0 +1,119 @@
+"""A search for many points: measured, refused where it cannot fit, told as it is."""
+
+import json
+import math
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+import tammes
+from tammes import memory, records, report, verification
+from tammes.errors import FileFormatError, InvalidParameterError
+from tammes.geometry import min_angle
+from tammes.hunting import scale
+from tammes.hunting.checkpoints import Checkpoint
+from tammes.solvers.run import Budget, Status
+
+SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "result.schema.json").read_text())
+
+
+def test_solve_comes_here_and_the_record_says_what_is_left_out(tmp_path):
+    result = tammes.solve(5_500, 3, time_limit=6.0, checkpoint=tmp_path / "x.checkpoint.npz")
+    assert result.method == ("ladder", "squeeze")
+    assert result.status is Status.TIME_LIMIT
+    assert result.phases[0]["chord_over_bound"] > 0.93
+    assert not list(tmp_path.iterdir())  # the checkpoint is gone: the run is over
+    record = json.loads(json.dumps(result.to_dict() | {"file": "x.npy"}, allow_nan=False))
+    jsonschema.validate(record, SCHEMA)
+    assert record["rattlers"] is None
+    assert record["certificate"] is None
+    assert record["left_out"] == {
+        "certificate": "not computed above n = 5000",
+        "rattlers": "not computed above n = 3000",
+    }
+    with report.console().capture() as shown:
+        console = report.console()
+        with console.capture() as shown:
+            console.print(report.result_block(result))
+    assert shown.get().count("not computed above") == 2
+    # The judge's own measurement, by all pairs of a part.
+    chord = np.linalg.norm(result.code.points[:50, None] - result.code.points, axis=2)
+    chord[np.arange(50), np.arange(50)] = 9
+    assert chord.min() >= 2 * math.sin(result.code.min_angle / 2) * (1 - 1e-12)
+    # And an outsider's check of what is written.
+    saved = records.save_with_record(result, tmp_path / "code.npy")
+    check = verification.verify(saved[0])
+    assert check.holds
+    assert check.rattlers is None
+    assert check.contacts == result.contacts
+
+
+def test_what_does_not_fit_is_refused_before_the_work(monkeypatch):
+    with pytest.raises(InvalidParameterError, match=r"`n` must be smaller: .* would take about .* GiB, and there are"):
+        tammes.solve(10**9, 3)
+    monkeypatch.setattr(memory, "available", lambda: 2**30)
+    with pytest.raises(InvalidParameterError, match=r"a search for 2000000 points in R\^3"):
+        tammes.solve(2_000_000, 3)
+
+
+@pytest.mark.parametrize(("n", "d"), [(10**12, 2), (10**9, 10**9), (10, 10**12)])
+def test_closed_forms_that_do_not_fit_are_refused_too(n, d):
+    with pytest.raises(InvalidParameterError, match=r"`n` must be smaller: .* GiB"):
+        tammes.solve(n, d)
+
+
+def test_a_large_polygon_builds_nothing_quadratic():
+    result = tammes.solve(200_000, 2)
+    assert result.status is Status.CLOSED_FORM
+    assert result.code.min_angle == pytest.approx(2 * math.pi / 200_000, rel=1e-9)
+    assert result.rattlers is None
+    result.to_dict()
+
+
+def test_more_dimensions_than_points():
+    assert tammes.solve(40, 3_500).code.min_angle == pytest.approx(math.acos(-1 / 39), abs=1e-12)
+
+
+def test_predictions_grow_with_the_work():
+    assert scale.needed(10**6, 3) < 5 * 2**30
+    assert scale.needed(10**5, 3) < 1.5 * 2**30
+    assert scale.needed(10**4, 4) < 2 * 2**30
+    assert scale.needed(2 * 10**6, 3) > 1.9 * scale.needed(10**6, 3) - 5e8
+
+
+def test_dimensions_that_lists_do_not_serve():
+    with pytest.raises(InvalidParameterError, match="`d` must be from 3 to 8"):
+        scale.scale_search(4_000, 9)
+
+
+def test_no_time_returns_the_start_and_says_so():
+    result = scale.scale_search(4_000, 4, budget=Budget(1e-9))
+    assert result.status is Status.START
+    assert "start is returned" in result.status.sentence
+    assert result.code.min_angle == min_angle(result.code.points) > 0.0
+
+
+def test_a_foreign_checkpoint_is_refused(tmp_path):
+    path = tmp_path / "run.npz"
+    Checkpoint(path, {"n": 5_000, "d": 3, "seed": 0, "starts": None}).save({}, {})
+    with pytest.raises(FileFormatError, match=r"another problem \(n = 5000, here 4000\)"):
+        scale.scale_search(4_000, 3, checkpoint=path)
+    assert path.exists()
+
+
+def test_ctrl_c_keeps_the_checkpoint_and_the_code(tmp_path, monkeypatch):
+    monkeypatch.setattr("tammes.hunting.checkpoints._SECONDS", 0.0)
+    path = tmp_path / "run.npz"
+
+    def interrupt(event):
+        if event.step > 120:
+            raise KeyboardInterrupt
+
+    result = scale.scale_search(3_100, 3, checkpoint=path, progress=interrupt)
+    assert result.interrupted
+    assert path.exists()
+    again = scale.scale_search(3_100, 3, checkpoint=path, budget=Budget(0.5))
+    assert again.settings["resumed"] is True
+    assert again.code.n == 3_100
