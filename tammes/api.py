@@ -30,8 +30,8 @@ DEFAULT_LOSS = "mma"
 SEARCH_SECONDS = 30.0
 """Budget of `solve` without a loss, unless a time or a number of starts is given."""
 
-SCALE_ABOVE = 3_000
-"""Points above which `solve` without a loss searches with neighbour lists, in these dimensions."""
+SCALE_FROM = 3_000
+"""Points from which `solve` without a loss searches with neighbour lists, in these dimensions."""
 
 SCALE_DIMENSIONS = (3, 8)
 
@@ -68,7 +68,7 @@ def solve(
 
     Where the optimum is known in closed form (n <= 2d, or d = 2) and nothing else is asked for, that
     is returned. Without a loss, the strongest method follows: a search, `search` without its archive.
-    From 3,001 points on in 3 to 8 dimensions that is `hunting.scale`: structured and symmetric starts, the
+    From 3,000 points on in 3 to 8 dimensions that is `hunting.scale`: structured and symmetric starts, the
     ladder over neighbour lists, repair of defects; by default as much work as suits the size.
     With one, the paper's solver minimises it, and the best start by measured angle climbs on to a
     local maximum of the minimal angle itself. `init` without a loss climbs from those points.
@@ -84,8 +84,8 @@ def solve(
         starts: of a loss: independent starts, run as one batch [1]; of a search: starts and moves
             in all, with no limit of time unless one is given.
         seed: start k depends on (seed, k) alone.
-        time_limit: seconds for the whole; the best code so far is returned. A search has 30 by default up to
-            3,000 points, and none above.
+        time_limit: seconds for the whole; the best code so far is returned. A search has 30 by default below
+            3,000 points, and none from there on.
         device: "auto", "cpu", "cuda" or "cuda:N".
         dtype: "float64" (the preset's) or "float32", for the loss's solver; the polish is float64.
         init: points to start from instead of random ones, shape `(n, d)`, unit rows. Not modified.
@@ -93,8 +93,8 @@ def solve(
         analytic: False never returns the closed form.
         symmetry: of a search: "auto", "none", or the name of a group that is prescribed.
         antipodal: of a search: points come in pairs x, -x.
-        workers: of a search: processes, above 3,000 points threads; all cores by default.
-        checkpoint: above 3,000 points, a file for the state, written every minute; the same call goes on
+        workers: of a search: processes, from 3,000 points on threads; all cores by default.
+        checkpoint: from 3,000 points on, a file for the state, written every minute; the same call goes on
             from it. It is removed at the end, unless by Ctrl-C.
         progress: called as the run goes on.
 
@@ -133,7 +133,7 @@ def solve(
         hunted
         and free
         and init is None
-        and n > SCALE_ABOVE
+        and n >= SCALE_FROM
         and SCALE_DIMENSIONS[0] <= d <= SCALE_DIMENSIONS[1]
         and not device.startswith("cuda")
     ):

@@ -135,7 +135,7 @@ def test_a_time_limit_fills_itself_with_generations():
         now[0] += 0.01
         return now[0]
 
-    run = search(n=120, budget=Budget(20.0, tick))
+    run = search(n=120, budget=Budget(6.0, tick))
     assert run.go() is Status.TIME_LIMIT
     assert run.generation >= 1
 

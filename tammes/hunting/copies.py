@@ -19,8 +19,10 @@ from tammes.symmetry import Group
 __all__ = ["groups_for", "symmetric_start"]
 
 _GROUPS = 8
+_ENOUGH = 3  # so many with cheap starts, and no others are tried
 _LISTED = 24  # candidates looked through
 _ORDERS = (3, 200)  # smaller ones save little; larger ones leave little to search
+_SMALL = 5  # orders below which a start is not cheap
 _OF_A_KIND = 3  # special orbits of one kind at most, where their number is not limited
 
 
@@ -31,7 +33,8 @@ def groups_for(n: int, d: int) -> list[Group]:
         for group in candidates(n, d, limit=_LISTED)
         if (np.linalg.det(group.matrices) > 0.0).all() and _ORDERS[0] <= group.order <= _ORDERS[1] and _counts(group, n)
     ]
-    return found[:_GROUPS]
+    cheap = [group for group in found if group.order >= _SMALL]
+    return (cheap if len(cheap) >= _ENOUGH else found)[:_GROUPS]
 
 
 def symmetric_start(group: Group, n: int, rng: np.random.Generator) -> tuple[Floats, Images]:

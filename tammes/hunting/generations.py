@@ -44,8 +44,10 @@ _ALONE = 2_000_000  # pairs in the lists above which one ladder takes all thread
 _HALF = 0.5  # of a time limit, for the first ladder
 _FULL = 24.0  # whole ladders that are due at the smallest sizes
 _FEWEST = 2.0  # whole ladders below which there are no symmetric starts
-_OVERHEAD = 0.15  # of a ladder with all points free, for placing images
-_SHAKES = ((8.0, 0.0), (16.0, 0.02), (16.0, 0.05))  # repairs without a transplant: first exponent, kick in spacings
+_OVERHEAD = 0.06  # of a ladder with all points free, for placing images
+_OF_A_GROUP = 2  # symmetric codes that are broken: siblings lead to the same place
+# Repairs without a transplant: first exponent, kick in spacings; in d = 3, and above.
+_SHAKES = (((8.0, 0.0), (16.0, 0.02), (16.0, 0.05)), ((8.0, 0.0), (8.0, 0.03)))
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,9 @@ class Plan:
         ladders = _FULL * (3_000.0 / (n * max(1, d - 3))) ** 0.6
         if ladders < _FEWEST:
             return cls(0.0, 0, 1)
-        part = 0.5 if d == 3 else 0.2  # above, layers do better
-        return cls(part * min(ladders, _FULL), max(1, round(min(ladders, _FULL) / 4)), max(1, round(ladders / 4)))
+        if d > 3:  # layers do better than copies there, and slow healing better than both
+            return cls(0.05 * ladders, 1, max(1, round(0.5 * ladders)))
+        return cls(0.5 * ladders, max(1, round(0.25 * ladders)), max(1, round(0.15 * ladders)))
 
 
 def neighbours(d: int) -> int:
@@ -121,7 +124,7 @@ class Search:
         self.best, self.chord, self.found_by = np.zeros((0, d)), 0.0, ""
         self.generation, self.stage, self.index, self.part = 0, 0, 0, 0
         self.evaluations = 0
-        self.pool: list[tuple[float, Floats]] = []  # the best symmetric codes of this generation
+        self.pool: list[tuple[float, Floats, str]] = []  # the best symmetric codes of this generation
         self.scores: dict[str, float] = {}  # the best of each group
         self.report: dict[str, float] = {}
         self.under_way: tuple[Floats, Place] | None = None
@@ -171,6 +174,8 @@ class Search:
             start = _shaken(start, (0.05 + 0.05 * self.generation) * self.spacing, self._seeds(0))
         if not len(self.best):
             self._offer(start, 2.0 * math.sin(0.5 * geometry.min_angle(start)), "start")
+        if self.budget.spent():
+            return Status.TIME_LIMIT
         rungs = EXPONENTS if self.d == 3 else EXPONENTS[2:]  # in d = 3 the spiral is to flow; above, layers hold
         part = self.budget if not self.endless else self.budget.part(_HALF)
         return self._climb(start, rungs, "spread", part)
@@ -206,9 +211,13 @@ class Search:
     def _take_in(self, group: Group, descended: Descended) -> None:
         score = descended.chord / self.spacing
         self.scores[group.name] = max(score, self.scores.get(group.name, 0.0))
-        if not any(abs(score - other) < _ALIKE for other, _ in self.pool):
-            self.pool.append((score, descended.points))
-            self.pool = sorted(self.pool, key=lambda member: -member[0])[: max(1, self.plan.broken)]
+        if not any(abs(score - member[0]) < _ALIKE for member in self.pool):
+            mine = [member for member in self.pool if member[2] == group.name]
+            others = [member for member in self.pool if member[2] != group.name]
+            mine = sorted([*mine, (score, descended.points, group.name)], key=lambda member: -member[0])
+            self.pool = sorted([*mine[:_OF_A_GROUP], *others], key=lambda member: -member[0])[
+                : max(1, self.plan.broken)
+            ]
         self._offer(descended.points, descended.chord, f"copies/{group.name}")
 
     def _broken(self) -> Status:
@@ -225,7 +234,7 @@ class Search:
             if not (self.alone and self.d == 3):
                 attempts += [
                     _Attempt(self.best, tuple(p for p in EXPONENTS if p >= first), (*seed, k), kick)
-                    for k, (first, kick) in enumerate(_SHAKES, 1)
+                    for k, (first, kick) in enumerate(_SHAKES[self.d > 3], 1)
                 ]
             status = self._each(attempts, "squeeze")
             if status is not Status.CONVERGED:
@@ -340,11 +349,11 @@ class Search:
             "chord": self.chord,
             "found_by": self.found_by,
             "evaluations": self.evaluations,
-            "pool": [score for score, _ in self.pool],
+            "pool": [[score, name] for score, _, name in self.pool],
             "scores": self.scores,
             "report": self.report,
         }
-        arrays = {"best": self.best, **{f"pool{k}": points for k, (_, points) in enumerate(self.pool)}}
+        arrays = {"best": self.best, **{f"pool{k}": points for k, (_, points, _) in enumerate(self.pool)}}
         if self.under_way is not None:
             arrays["points"] = self.under_way[0]
         return values, arrays
@@ -357,7 +366,7 @@ class Search:
         self.generation, self.stage, self.index, self.part = values["at"]
         self.best, self.chord, self.found_by = arrays["best"], values["chord"], values["found_by"]
         self.evaluations, self.scores, self.report = values["evaluations"], values["scores"], values["report"]
-        self.pool = [(score, arrays[f"pool{k}"]) for k, score in enumerate(values["pool"])]
+        self.pool = [(score, arrays[f"pool{k}"], name) for k, (score, name) in enumerate(values["pool"])]
         if values["place"] is not None:
             self.under_way = arrays["points"], Place(*values["place"])
         self.resumed = True
