@@ -2,6 +2,9 @@
 
 import json
 import math
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import jsonschema
@@ -56,6 +59,45 @@ def test_what_does_not_fit_is_refused_before_the_work(monkeypatch):
     monkeypatch.setattr(memory, "available", lambda: 2**30)
     with pytest.raises(InvalidParameterError, match=r"a search for 2000000 points in R\^3"):
         tammes.solve(2_000_000, 3)
+
+
+def test_the_command_refuses_at_once(run):
+    status, out, err = run("solve", "--d", 3, "--n", 10**9)
+    assert (status, out) == (2, "")
+    assert err.startswith("Error: `n` must be smaller")
+    assert err.count("GiB") == 2
+
+
+def test_the_command_ends_with_files_and_says_what_is_missing(run, tmp_path):
+    status, out, _ = run("solve", "--d", 3, "--n", 6_000, "--time", "2s")
+    assert status == 0
+    assert "rattlers not computed above n = 3000" in out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tammes_d3_n6000.json", "tammes_d3_n6000.npy"]
+    assert run("verify", "tammes_d3_n6000.npy")[0] == 0
+
+
+def test_a_search_that_is_killed_goes_on(tmp_path):
+    """kill -9 in the middle, then the same command."""
+    script = (
+        "import sys\n"
+        "import tammes.hunting.checkpoints as checkpoints\n"
+        "checkpoints._SECONDS = 0.2\n"
+        "from tammes.cli import main\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", script, "solve", "--d", "3", "--n", "4000", "--workers", "1", "--json"]
+    child = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    path = tmp_path / "tammes_d3_n4000.checkpoint.npz"
+    until = time.monotonic() + 60
+    while not path.exists() and child.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+    child.kill()
+    child.communicate()
+    assert path.exists()
+    again = subprocess.run([*command, "--time", "1s"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["settings"]["resumed"] is True
+    assert not path.exists()
 
 
 @pytest.mark.parametrize(("n", "d"), [(10**12, 2), (10**9, 10**9), (10, 10**12)])
