@@ -42,6 +42,7 @@ _KICK = 0.02  # spacings: enough to leave a saddle that symmetry holds
 _ALIKE = 1e-6  # smallest chords over the spacing: codes nearer than this are the same
 _ALONE = 2_000_000  # pairs in the lists above which one ladder takes all threads, and below each takes one
 _HALF = 0.5  # of a time limit, for the first ladder
+_MOST = 0.75  # likewise, where no symmetric starts follow
 _FULL = 24.0  # whole ladders that are due at the smallest sizes
 _FEWEST = 2.0  # whole ladders below which there are no symmetric starts
 _OVERHEAD = 0.06  # of a ladder with all points free, for placing images
@@ -177,7 +178,7 @@ class Search:
         if self.budget.spent():
             return Status.TIME_LIMIT
         rungs = EXPONENTS if self.d == 3 else EXPONENTS[2:]  # in d = 3 the spiral is to flow; above, layers hold
-        part = self.budget if not self.endless else self.budget.part(_HALF)
+        part = self.budget if not self.endless else self.budget.part(_HALF if self.plan.copies else _MOST)
         return self._climb(start, rungs, "spread", part)
 
     def _copies(self) -> Status:

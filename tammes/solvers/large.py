@@ -170,7 +170,7 @@ def descend(
     spacing: float,
     exponents: Sequence[float] = EXPONENTS,
     iterations: int = 100,
-    flat: float = 1e-5,
+    flat: float = 0.02,
     images: Images | None = None,
     threads: int = 1,
     budget: Budget | None = None,
@@ -185,7 +185,7 @@ def descend(
         spacing: a length that no smallest chord of n points exceeds.
         exponents: p of the rungs, powers of two of at least 2.
         iterations: L-BFGS iterations on each rung.
-        flat: longest gradient row times the smallest chord at which a rung ends.
+        flat: longest gradient row times the smallest chord, times n, at which a rung ends.
         images: which points follow others; None where all are free.
         threads: of the compiled loops.
         budget: wall-clock limit, shared out among the rungs; None for none.
@@ -216,7 +216,7 @@ def descend(
                 try:
                     while rung.done < length and not ended and status is Status.CONVERGED:
                         with cells.threads(threads):
-                            code = rung.iterate(min(max(1, _CALL // free), length - rung.done), flat)
+                            code = rung.iterate(min(max(1, _CALL // free), length - rung.done), flat / n)
                         evaluations, chord = evaluations + rung.fresh_evaluations(), rung.chord
                         ended = code == 2 or share.spent()
                         event = {"p": exponents[k], "chord_over_bound": chord / spacing}

@@ -21,8 +21,31 @@ from tammes.solvers.cells import BLOCK
 
 __all__ = ["evaluate", "expand", "loads"]
 
-_fast = {"reassoc", "contract", "nsz", "arcp"}
+LANES = 8
+"""Numbers that are summed side by side."""
+
+# Nothing that lets a compiler change the order of sums, or fuse products into them: it does so differently
+# when it compiles than when it loads what it compiled, and the same seed would give other bits.
+_fast = {"nsz", "nnan"}
 _compile = njit(cache=True, nogil=True, parallel=True, fastmath=_fast, error_model="numpy")
+_inline = njit(cache=True, nogil=True, fastmath=_fast, error_model="numpy", inline="always")
+
+
+@_inline
+def _sum(values, count, lanes):
+    """Sum of the first `count` values, in lanes, so that it vectorises in an order of its own."""
+    for lane in range(LANES):
+        lanes[lane] = 0.0
+    whole = count - count % LANES
+    for q in range(0, whole, LANES):
+        for lane in range(LANES):
+            lanes[lane] += values[q + lane]
+    total = 0.0
+    for lane in range(LANES):
+        total += lanes[lane]
+    for q in range(whole, count):
+        total += values[q]
+    return total
 
 
 @_compile
@@ -46,8 +69,9 @@ def evaluate(x, g, sizes, first, neighbours, squarings, scale, fade_sq, end_sq, 
     totals, leasts = np.zeros(blocks), np.full(blocks, np.inf)
     fading = fade_sq < end_sq
     slope = 2.0 / 2.0 ** (squarings + 1)
+    steep = 1.0 / (end_sq - fade_sq) if fading else 0.0
     for block in prange(blocks):
-        chord_sq, weight = np.empty(widest), np.empty(widest)
+        chord_sq, weight, fall, lanes = np.empty(widest), np.empty(widest), np.empty(widest), np.empty(LANES)
         sum_, near = 0.0, np.inf
         for i in range(block * BLOCK, min(m, (block + 1) * BLOCK)):
             begin = first[i]
@@ -65,26 +89,25 @@ def evaluate(x, g, sizes, first, neighbours, squarings, scale, fade_sq, end_sq, 
             for _ in range(squarings):
                 for q in range(count):
                     weight[q] *= weight[q]
-            own_sum = 0.0
             if fading:
                 for q in range(count):
-                    u = min(1.0, max(0.0, (chord_sq[q] - fade_sq) / (end_sq - fade_sq)))
-                    taper = 1.0 - u * u * u * (10.0 - 15.0 * u + 6.0 * u * u)
-                    fall = 30.0 * u * u * (1.0 - u) * (1.0 - u) / (end_sq - fade_sq)
-                    own_sum += weight[q] * taper
-                    weight[q] *= taper / chord_sq[q] + slope * fall
-            else:
+                    u = min(1.0, max(0.0, (chord_sq[q] - fade_sq) * steep))
+                    fall[q] = weight[q] * (30.0 * slope * steep) * (u * u) * ((1.0 - u) * (1.0 - u))
+                    weight[q] *= 1.0 - u * u * u * (10.0 - 15.0 * u + 6.0 * u * u)
+                sum_ += sizes[i] * _sum(weight, count, lanes)
                 for q in range(count):
-                    own_sum += weight[q]
+                    weight[q] = weight[q] / chord_sq[q] + fall[q]
+            else:
+                sum_ += sizes[i] * _sum(weight, count, lanes)
+                for q in range(count):
                     weight[q] /= chord_sq[q]
-            sum_ += sizes[i] * own_sum
             radial = 0.0
             for k in range(d):
-                at, own = x[k, i], 0.0
+                at = x[k, i]
                 for q in range(count):
-                    own -= weight[q] * (at - x[k, neighbours[begin + q]])
-                g[k, i] = own
-                radial += own * at
+                    fall[q] = weight[q] * (x[k, neighbours[begin + q]] - at)
+                g[k, i] = _sum(fall, count, lanes)
+                radial += g[k, i] * at
             for k in range(d):
                 g[k, i] -= radial * x[k, i]
         totals[block], leasts[block] = sum_, near
