@@ -129,14 +129,7 @@ def solve(
         raise InvalidParameterError("device", "auto, cpu, cuda or cuda:N", device)
     if init is not None and starts not in (None, 1):
         raise InvalidParameterError("starts", "1 where `init` gives the points", starts)
-    if (
-        hunted
-        and free
-        and init is None
-        and n >= SCALE_FROM
-        and SCALE_DIMENSIONS[0] <= d <= SCALE_DIMENSIONS[1]
-        and not device.startswith("cuda")
-    ):
+    if hunted and free and init is None and _is_large(n, d) and not device.startswith("cuda"):
         from tammes.hunting.scale import scale_search
 
         return scale_search(
@@ -266,6 +259,8 @@ def _climb(
     """From given points to a local maximum of the minimal angle: soft-min ladder, then polish."""
     from tammes.solvers.polish import polish
 
+    if _is_large(*points.shape):
+        return _climb_large(points, budget, progress)
     started = budget.elapsed()
     if len(points) <= _TENSORS:
         from tammes.solvers import continuation
@@ -306,6 +301,33 @@ def _climb(
     )
     history["polish_min_angle_degrees"] = [math.degrees(angle) for angle in polished.history]
     return polished.points, polished.status, phases
+
+
+def _is_large(n: int, d: int) -> bool:
+    """Whether neighbour lists serve at this size, and nothing that grows faster than n does."""
+    return n >= SCALE_FROM and SCALE_DIMENSIONS[0] <= d <= SCALE_DIMENSIONS[1]
+
+
+def _climb_large(
+    points: Floats, budget: Budget, progress: ProgressCallback
+) -> tuple[Floats, Status, list[dict[str, Any]]]:
+    """As `_climb`, over neighbour lists; the exact polish is left out, and the record says so."""
+    from tammes.hunting.scale import climb
+
+    started = budget.elapsed()
+    before = SphericalCode(points).min_angle
+    ladder = climb(points, budget=budget, progress=progress)
+    higher = SphericalCode(ladder.points).min_angle
+    phase = {
+        "phase": "ladder",
+        "status": ladder.status.code,
+        "evaluations": ladder.evaluations,
+        "min_angle_degrees": math.degrees(higher),
+        "kept": higher > before,
+        "polish": f"not done from n = {SCALE_FROM} on",
+        "seconds": round(budget.elapsed() - started, 3),
+    }
+    return (ladder.points if higher > before else points), ladder.status, [phase]
 
 
 def _history(batched: dict[str, list[list[float]]], best: int) -> dict[str, list[float | None]]:

@@ -13,6 +13,7 @@ import pytest
 
 import tammes
 from tammes import memory, records, report, verification
+from tammes.constructions.spread import fibonacci
 from tammes.errors import FileFormatError, InvalidParameterError
 from tammes.geometry import min_angle
 from tammes.hunting import scale
@@ -23,10 +24,10 @@ SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "result.schema.json").
 
 
 def test_solve_comes_here_and_the_record_says_what_is_left_out(tmp_path):
-    result = tammes.solve(5_500, 3, time_limit=4.0, checkpoint=tmp_path / "x.checkpoint.npz")
+    result = tammes.solve(5_500, 3, time_limit=2.0, checkpoint=tmp_path / "x.checkpoint.npz")
     assert result.method == ("ladder", "squeeze")
     assert result.status is Status.TIME_LIMIT
-    assert result.phases[0]["chord_over_bound"] > 0.85  # on a busy machine, too
+    assert result.phases[0]["chord_over_bound"] > 0.8  # on a busy machine, too
     assert not list(tmp_path.iterdir())  # the checkpoint is gone: the run is over
     record = json.loads(json.dumps(result.to_dict() | {"file": "x.npy"}, allow_nan=False))
     jsonschema.validate(record, SCHEMA)
@@ -53,6 +54,19 @@ def test_solve_comes_here_and_the_record_says_what_is_left_out(tmp_path):
     assert check.contacts == result.contacts
 
 
+def test_given_points_are_climbed_from_over_lists(monkeypatch):
+    """No dense ladder, no polish: a narrow code of 3,000 points widens within seconds."""
+    monkeypatch.setattr("tammes.solvers.large._SEGMENT", 10)
+    start = fibonacci(3_000)
+    result = tammes.solve(3_000, 3, init=start, time_limit=3.0)
+    assert result.method == ("ladder",)
+    assert result.before_polish == pytest.approx(min_angle(start))
+    assert result.code.min_angle > 1.02 * min_angle(start)
+    assert result.phases[0]["polish"] == "not done from n = 3000 on"
+    assert result.status in (Status.STEP_LIMIT, Status.TIME_LIMIT)
+    assert np.linalg.norm(result.code.points - start, axis=1).max() < 0.5  # the same points, moved
+
+
 def test_what_does_not_fit_is_refused_before_the_work(monkeypatch):
     with pytest.raises(InvalidParameterError, match=r"`n` must be smaller: .* would take about .* GiB, and there are"):
         tammes.solve(10**9, 3)
@@ -69,13 +83,14 @@ def test_the_command_refuses_at_once(run):
 
 
 def test_the_command_ends_with_files_and_says_what_is_missing(run, tmp_path):
-    status, out, _ = run("solve", "--d", 3, "--n", 6_000, "--time", "2s")
+    status, out, _ = run("solve", "--d", 3, "--n", 6_000, "--time", "1s")
     assert status == 0
     assert "rattlers not computed above n = 3000" in out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tammes_d3_n6000.json", "tammes_d3_n6000.npy"]
     assert run("verify", "tammes_d3_n6000.npy")[0] == 0
 
 
+@pytest.mark.slow
 def test_a_search_that_is_killed_goes_on(tmp_path):
     """kill -9 in the middle, then the same command."""
     script = (

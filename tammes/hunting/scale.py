@@ -7,21 +7,25 @@ is filled with further ones.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tammes import memory
+from tammes.bounds import best as bounds
 from tammes.closed_forms import check_size
 from tammes.errors import InvalidParameterError
+from tammes.geometry import Floats
 from tammes.hunting.checkpoints import Checkpoint
 from tammes.hunting.crew import cores
 from tammes.hunting.generations import Search, neighbours
 from tammes.result import Result
-from tammes.solvers import quasi_newton
+from tammes.solvers import large, quasi_newton
+from tammes.solvers.large import Descended
 from tammes.solvers.run import Budget, ProgressCallback, Status, silent
 from tammes.spherical_code import SphericalCode
 
-__all__ = ["LARGEST_DIMENSION", "needed", "scale_search"]
+__all__ = ["LARGEST_DIMENSION", "climb", "needed", "scale_search"]
 
 LARGEST_DIMENSION = 8
 """Above, nearly all points are neighbours of all, and lists save nothing."""
@@ -31,6 +35,25 @@ def needed(n: int, d: int) -> float:
     """Bytes at the peak of a search for n points in R^d, as predicted; measured ones are in benchmarks/scale.md."""
     vectors = 2 * quasi_newton.MEMORY + 16  # of L-BFGS, and copies of the points
     return 2.5e8 + n * (8.0 * d * vectors + 4.5 * neighbours(d) + 9.0 * (d + 2) * 8.0)
+
+
+def climb(points: Floats, *, budget: Budget | None = None, progress: ProgressCallback = silent) -> Descended:
+    """Up the ladder's upper half from given points of which there are many; their structure is kept.
+
+    Args:
+        points: unit rows, shape `(n, d)`, 3 <= d <= 8. Not modified.
+        budget: wall-clock limit; None for none.
+        progress: called as the climb goes on.
+
+    Returns:
+        The points at the top; its end is called the step limit, since the last digits are not sought.
+    """
+    n, d = points.shape
+    memory.require("n", n, needed(n, d), f"a climb with {n} points in R^{d}")
+    spacing = 2.0 * math.sin(0.5 * bounds.upper_bound(n, d).angle)
+    upper = tuple(2.0**k for k in range(5, 18))
+    made = large.descend(points, spacing=spacing, exponents=upper, threads=cores(), budget=budget, progress=progress)
+    return replace(made, status=Status.STEP_LIMIT) if made.status is Status.CONVERGED else made
 
 
 def scale_search(
