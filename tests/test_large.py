@@ -63,7 +63,7 @@ def test_a_symmetric_start_stays_symmetric_and_is_climbed_as_a_free_one():
 def test_it_goes_on_from_any_place_with_the_same_bits():
     start, places = fibonacci(900), []
     whole = climb(start, iterations=70, keep=lambda points, place: places.append((points, place)))
-    assert len(places) >= 2 * len(SHORT) - 1  # two segments a rung, unless one ended early
+    assert len(places) >= 2 * len(SHORT) - 2  # two segments a rung, unless one ended early, but the last
     for points, place in places[::3]:
         assert (climb(points, iterations=70, place=place).points == whole.points).all()
 

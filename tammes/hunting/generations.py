@@ -223,25 +223,29 @@ class Search:
 
     def _broken(self) -> Status:
         """The best symmetric codes, shaken a little, all points free."""
-        seeds = [(*self._seeds(2), k) for k in range(len(self.pool))]
-        return self._each([_Attempt(self.pool[k][1], _FROM, seed, _KICK) for k, seed in enumerate(seeds)], "broken")
+        return self._each(len(self.pool), self._breaking, "broken")
+
+    def _breaking(self, k: int) -> _Attempt:
+        return _Attempt(self.pool[k][1], _FROM, (*self._seeds(2), k), _KICK)
 
     def _squeeze(self) -> Status:
-        """Repairs of the best code; each round keeps the best of its repairs."""
+        """Repairs of the best code, of several kinds in each round."""
+        kinds = 1 if self.alone and self.d == 3 else 1 + len(_SHAKES[self.d > 3])
         while self.index < self.plan.squeezes:
-            seed = (*self._seeds(3), self.index)
-            moves = int(np.random.default_rng(seed).integers(1, 2 + self.n // 1_000))
-            attempts = [_Attempt(self.best, _REPAIR, (*seed, 0), moves=moves)]
-            if not (self.alone and self.d == 3):
-                attempts += [
-                    _Attempt(self.best, tuple(p for p in EXPONENTS if p >= first), (*seed, k), kick)
-                    for k, (first, kick) in enumerate(_SHAKES[self.d > 3], 1)
-                ]
-            status = self._each(attempts, "squeeze")
+            status = self._each(kinds, self._repair, "squeeze")
             if status is not Status.CONVERGED:
                 return status
             self.index += 1
         return Status.CONVERGED
+
+    def _repair(self, k: int) -> _Attempt:
+        """A transplant first, then slow healing in several ways."""
+        seed = (*self._seeds(3), self.index, k)
+        if k == 0:
+            moves = int(np.random.default_rng(seed).integers(1, 2 + self.n // 1_000))
+            return _Attempt(self.best, _REPAIR, seed, moves=moves)
+        first, kick = _SHAKES[self.d > 3][k - 1]
+        return _Attempt(self.best, tuple(p for p in EXPONENTS if p >= first), seed, kick)
 
     def _finish(self) -> Status:
         """The highest exponents from the best code: its worst pairs, as far apart as they go."""
@@ -249,21 +253,23 @@ class Search:
 
     # --- what all stages share --------------------------------------------------------------------
 
-    def _each(self, attempts: list[_Attempt], name: str) -> Status:
+    def _each(self, count: int, make: Callable[[int], _Attempt], name: str) -> Status:
         """Ladders with all points free: one after the other with all threads, or together with one each."""
-        if self.alone:
-            while self.part < len(attempts):
-                status = self._climb(attempts[self.part].start(self.spacing), attempts[self.part].exponents, name)
-                if status is not Status.CONVERGED:
-                    return status
-                self.part += 1
-            self.part = 0
-            return Status.CONVERGED
-        found, status = self._together([partial(self._attempt, attempt) for attempt in attempts], name)
-        for descended in found:
-            self._offer(descended.points, descended.chord, name)
-        self._save_if_due()
-        return status
+        if not self.alone:
+            found, status = self._together([partial(self._attempt, make(k)) for k in range(count)], name)
+            for descended in found:
+                self._offer(descended.points, descended.chord, name)
+            self._save_if_due()
+            return status
+        while self.part < count:
+            attempt = make(self.part)  # from the best so far, as after a checkpoint
+            start = attempt.points if self.under_way else attempt.start(self.spacing)
+            status = self._climb(start, attempt.exponents, name)
+            if status is not Status.CONVERGED:
+                return status
+            self.part += 1
+        self.part = 0
+        return Status.CONVERGED
 
     def _attempt(self, attempt: _Attempt, budget: Budget) -> Descended:
         start = attempt.start(self.spacing)
@@ -274,7 +280,8 @@ class Search:
     def _together(self, tasks: list[Callable[[Budget], Descended]], name: str) -> tuple[list[Descended], Status]:
         """Descents at once, a thread each, in order; those that were stopped are left out."""
         halt = threading.Event()
-        limit = Budget(max(1e-9, self.budget.left()) if self.endless else None, stop=halt.is_set)
+        left = self.budget.left()
+        limit = Budget(None if math.isinf(left) else max(1e-9, left), stop=halt.is_set)
         found: list[Descended] = []
         status = Status.CONVERGED
         with ThreadPoolExecutor(cells.at_once(self.workers)) as pool:

@@ -190,7 +190,7 @@ def descend(
         threads: of the compiled loops.
         budget: wall-clock limit, shared out among the rungs; None for none.
         place: where an earlier descent stood, whose points these are.
-        keep: called with the points, in their order, and the place after every segment.
+        keep: called with the points, in their order, and the place after every segment but the last.
         progress: called several times a minute.
 
     Returns:
@@ -229,8 +229,9 @@ def descend(
                 if status is not Status.CONVERGED:
                     return Descended(rows, chord, status, evaluations)
                 done += length
-                if keep is not None:
-                    keep(rows.copy(), Place(k + 1, 0) if ended or done >= iterations else Place(k, done))
+                over = ended or done >= iterations
+                if keep is not None and not (over and k + 1 == len(exponents)):
+                    keep(rows.copy(), Place(k + 1, 0) if over else Place(k, done))
     except KeyboardInterrupt:
         status = Status.INTERRUPTED
     return Descended(rows, chord, status, evaluations)
