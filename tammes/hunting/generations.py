@@ -73,7 +73,7 @@ class Plan:
 
 def neighbours(d: int) -> int:
     """In the longest lists, of each point, about."""
-    return {2: 12, 3: 32, 4: 160, 5: 420, 6: 500, 7: 500}.get(d, 700)
+    return {2: 12, 3: 40, 4: 160, 5: 420, 6: 500, 7: 500}.get(d, 700)
 
 
 @dataclass(frozen=True)

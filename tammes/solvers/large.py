@@ -28,6 +28,7 @@ _LIGHT = 37.0  # -log(1e-16): a lighter pair changes no digit of the sum
 _CUT = {2: 4.0, 3: 2.6, 4: 2.6, 5: 2.2, 6: 1.9, 7: 1.7, 8: 1.6}  # spacings; some hundreds of neighbours at most
 _FADE = 0.7  # of the cut, where the weights begin to fall
 _SKIN = 0.35  # spacings by which lists reach too far
+_WIDE = 0.7  # likewise while points go far, where new lists cost more than long ones
 _SEGMENT = 50  # iterations after which the memory of L-BFGS is emptied, so that a run can go on from the points
 _CALL = 1_000_000  # points times iterations in one call of compiled code: a fraction of a second
 _LOW = 16.0  # exponents up to here have most of the way to go
@@ -81,6 +82,7 @@ class _Rung:
         self.squarings = round(math.log2(p)) - 1
         self.end = min(cut, negligible) * spacing
         self.fade = self.end * _FADE if cut < negligible else self.end
+        self.skin = (_WIDE if cut < negligible and d == 3 else _SKIN) * spacing
         self.free = m
         self.owner = np.empty(0, np.int32) if images is None else images.owner
         self.transforms = np.empty((0, d, d)) if images is None else images.transforms
@@ -95,7 +97,7 @@ class _Rung:
 
     def list(self) -> None:
         """Make the neighbour lists anew."""
-        self.first, self.neighbours = cells.neighbours_within(self.x, self.end + _SKIN * self.spacing, self.free)
+        self.first, self.neighbours = cells.neighbours_within(self.x, self.end + self.skin, self.free)
         self.widest = int(np.diff(self.first).max())
         self.anchor[:] = self.x[:, : self.free]
         self.stale = False
@@ -139,7 +141,7 @@ class _Rung:
                 self.fade**2,
                 self.end**2,
                 self.spacing,
-                _SKIN * self.spacing,
+                self.skin,
                 flat,
                 self.state,
                 self.counts,
