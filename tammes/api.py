@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tammes import geometry
+from tammes import geometry, memory
 from tammes.closed_forms import check_size, closed_form
 from tammes.errors import InvalidParameterError, UnknownNameError
 from tammes.geometry import Floats
@@ -29,9 +30,15 @@ DEFAULT_LOSS = "mma"
 SEARCH_SECONDS = 30.0
 """Budget of `solve` without a loss, unless a time or a number of starts is given."""
 
+SCALE_FROM = 3_000
+"""Points from which `solve` without a loss searches with neighbour lists, in these dimensions."""
+
+SCALE_DIMENSIONS = (3, 8)
+
 _SHORT_SECONDS = 5.0
 _SHORT_WORK = 1e5  # starts * n^1.75 * d: about a second
 _CLIMB = (32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0)  # exponents from a given code: high ones stay near it
+_LEAST_ROWS = 4  # copies of the points that any way of making and measuring them holds at once
 _TENSORS = 200  # points up to which a single climb is not worth the loading of compiled code
 
 
@@ -54,12 +61,15 @@ def solve(
     symmetry: str = "auto",
     antipodal: bool = False,
     workers: int | None = None,
+    checkpoint: Path | None = None,
     progress: ProgressCallback = silent,
 ) -> Result:
     """A spherical code of n points in R^d with a minimal angle as large as this method reaches.
 
     Where the optimum is known in closed form (n <= 2d, or d = 2) and nothing else is asked for, that
     is returned. Without a loss, the strongest method follows: a search, `search` without its archive.
+    From 3,000 points on in 3 to 8 dimensions that is `hunting.scale`: structured and symmetric starts, the
+    ladder over neighbour lists, repair of defects; by default as much work as suits the size.
     With one, the paper's solver minimises it, and the best start by measured angle climbs on to a
     local maximum of the minimal angle itself. `init` without a loss climbs from those points.
 
@@ -74,7 +84,8 @@ def solve(
         starts: of a loss: independent starts, run as one batch [1]; of a search: starts and moves
             in all, with no limit of time unless one is given.
         seed: start k depends on (seed, k) alone.
-        time_limit: seconds for the whole; the best code so far is returned. A search has 30 by default.
+        time_limit: seconds for the whole; the best code so far is returned. A search has 30 by default below
+            3,000 points, and none from there on.
         device: "auto", "cpu", "cuda" or "cuda:N".
         dtype: "float64" (the preset's) or "float32", for the loss's solver; the polish is float64.
         init: points to start from instead of random ones, shape `(n, d)`, unit rows. Not modified.
@@ -82,7 +93,9 @@ def solve(
         analytic: False never returns the closed form.
         symmetry: of a search: "auto", "none", or the name of a group that is prescribed.
         antipodal: of a search: points come in pairs x, -x.
-        workers: of a search: processes; all cores by default.
+        workers: of a search: processes, from 3,000 points on threads; all cores by default.
+        checkpoint: from 3,000 points on, a file for the state, written every minute; the same call goes on
+            from it. It is removed at the end, unless by Ctrl-C.
         progress: called as the run goes on.
 
     Returns:
@@ -103,6 +116,7 @@ def solve(
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise InvalidParameterError(name, f"an integer of at least {least}", value)
     budget = Budget(time_limit)
+    memory.require("n", n, _LEAST_ROWS * 8.0 * n * d, f"a result of {n} points in R^{d}")
     hunted = loss is None and preset is None and steps is None and dtype is None and polish
     form = closed_form(n, d)
     plain = hunted and init is None and symmetry == "auto" and not antipodal
@@ -115,6 +129,19 @@ def solve(
         raise InvalidParameterError("device", "auto, cpu, cuda or cuda:N", device)
     if init is not None and starts not in (None, 1):
         raise InvalidParameterError("starts", "1 where `init` gives the points", starts)
+    if hunted and free and init is None and _is_large(n, d) and not device.startswith("cuda"):
+        from tammes.hunting.scale import scale_search
+
+        return scale_search(
+            n,
+            d,
+            seed=seed,
+            starts=starts,
+            budget=budget,
+            workers=workers,
+            checkpoint=checkpoint,
+            progress=progress,
+        )
     if hunted and init is None:
         seconds = SEARCH_SECONDS if time_limit is None and starts is None else time_limit
         if free and (device.startswith("cuda") or _is_short(n, d, starts, seconds)):
@@ -232,6 +259,8 @@ def _climb(
     """From given points to a local maximum of the minimal angle: soft-min ladder, then polish."""
     from tammes.solvers.polish import polish
 
+    if _is_large(*points.shape):
+        return _climb_large(points, budget, progress)
     started = budget.elapsed()
     if len(points) <= _TENSORS:
         from tammes.solvers import continuation
@@ -272,6 +301,33 @@ def _climb(
     )
     history["polish_min_angle_degrees"] = [math.degrees(angle) for angle in polished.history]
     return polished.points, polished.status, phases
+
+
+def _is_large(n: int, d: int) -> bool:
+    """Whether neighbour lists serve at this size, and nothing that grows faster than n does."""
+    return n >= SCALE_FROM and SCALE_DIMENSIONS[0] <= d <= SCALE_DIMENSIONS[1]
+
+
+def _climb_large(
+    points: Floats, budget: Budget, progress: ProgressCallback
+) -> tuple[Floats, Status, list[dict[str, Any]]]:
+    """As `_climb`, over neighbour lists; the exact polish is left out, and the record says so."""
+    from tammes.hunting.scale import climb
+
+    started = budget.elapsed()
+    before = SphericalCode(points).min_angle
+    ladder = climb(points, budget=budget, progress=progress)
+    higher = SphericalCode(ladder.points).min_angle
+    phase = {
+        "phase": "ladder",
+        "status": ladder.status.code,
+        "evaluations": ladder.evaluations,
+        "min_angle_degrees": math.degrees(higher),
+        "kept": higher > before,
+        "polish": f"not done from n = {SCALE_FROM} on",
+        "seconds": round(budget.elapsed() - started, 3),
+    }
+    return (ladder.points if higher > before else points), ladder.status, [phase]
 
 
 def _history(batched: dict[str, list[list[float]]], best: int) -> dict[str, list[float | None]]:

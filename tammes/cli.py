@@ -123,7 +123,11 @@ def solve(
     seed: Annotated[int, typer.Option(parser=integer("seed", 0), metavar="N", help="Seed of the starts.")] = 0,
     time: Annotated[
         float | None,
-        typer.Option(parser=duration, metavar="TIME", help="Wall-clock limit: 90s, 10m, 2h [without a loss: 30s]."),
+        typer.Option(
+            parser=duration,
+            metavar="TIME",
+            help="Wall-clock limit: 90s, 10m, 2h [without a loss: 30s, none from n = 3,000 on].",
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     dtype: Annotated[str | None, typer.Option(help="float64 or float32, for the loss's descent [float64].")] = None,
@@ -168,6 +172,7 @@ def solve(
             symmetry=symmetry,
             antipodal=antipodal,
             workers=workers,
+            checkpoint=target.with_suffix(".checkpoint.npz"),
             progress=progress,
         )
     with uninterrupted():

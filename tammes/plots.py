@@ -33,6 +33,8 @@ COLORS = {
     "polished": "#222222",
 }
 SUFFIXES = (".png", ".svg", ".pdf")
+_TOLD = 3_000  # points above which rattlers are not told
+_SAMPLED = 20_000  # points above which the histogram of all pairs is that of so many
 _INK, _CONTACT, _RATTLER, _MARK = "#1b3a4b", "#0b6e99", "#d1495b", "#e08e1b"
 
 
@@ -92,14 +94,16 @@ def _draw_sphere(axes: Axes, code: SphericalCode) -> None:
         axes.add_collection(LineCollection(list(pieces[~near][..., :2]), colors="#d3dee3", linewidths=0.8))
         axes.add_collection(LineCollection(list(pieces[near][..., :2]), colors=_CONTACT, linewidths=1.4))
     free = np.zeros(code.n, dtype=np.bool_)
-    free[code.rattlers()] = True
+    told = code.n <= _TOLD
+    if told:
+        free[code.rattlers()] = True
     front = seen[:, 2] > 0.0
     size = max(4.0, min(60.0, 6000.0 / code.n))
     for side, alpha, order in ((~front, 0.25, 2), (front, 1.0, 4)):
         for mask, color in ((side & ~free, _INK), (side & free, _RATTLER)):
             axes.scatter(seen[mask, 0], seen[mask, 1], s=size, color=color, alpha=alpha, linewidths=0.0, zorder=order)
-    rattlers = int(free.sum())
-    axes.set_title(f"{len(contacts)} contacts, {rattlers} rattlers" + (" (red)" if rattlers else ""), fontsize=10)
+    rattlers = f"{int(free.sum())} rattlers" + (" (red)" if free.any() else "") if told else "rattlers not told"
+    axes.set_title(f"{len(contacts)} contacts, {rattlers}", fontsize=10)
     axes.set_xlim(-1.04, 1.04)
     axes.set_ylim(-1.04, 1.04)
     axes.set_aspect("equal")
@@ -117,10 +121,14 @@ def _view() -> Floats:
 def _draw_pairwise(axes: Axes, code: SphericalCode) -> None:
     """Histogram of all pairwise angles."""
     edges = np.linspace(0.0, np.pi, 181)
-    counts = geometry.angle_histogram(code.points, np.r_[edges[:-1], np.pi + 1e-9])
+    points, label = code.points, "pairs"
+    if code.n > _SAMPLED:  # all pairs would take hours; the shape of the histogram is that of a sample's
+        points = points[np.random.default_rng(0).choice(code.n, _SAMPLED, replace=False)]
+        label = f"pairs among {_SAMPLED:,} of the points"
+    counts = geometry.angle_histogram(points, np.r_[edges[:-1], np.pi + 1e-9])
     axes.stairs(counts, np.degrees(edges), fill=True, color=_CONTACT, alpha=0.75)
     axes.axvline(code.min_angle_degrees, color=_RATTLER, linewidth=1.0)
-    axes.set(xlabel="angle between two points (degrees)", ylabel="pairs", xlim=(0.0, 180.0))
+    axes.set(xlabel="angle between two points (degrees)", ylabel=label, xlim=(0.0, 180.0))
 
 
 def _draw_nearest(axes: Axes, code: SphericalCode, known: KnownValue | None, bound: Bound | None) -> None:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tammes.bounds.bound import Bound
-from tammes.result import Result
+from tammes.result import STRESSED, Result
 from tammes.solvers.run import Status
 from tammes.tables import KnownValue
 from tammes.verification import CertificateCheck, Verification
@@ -73,8 +73,13 @@ def result_block(result: Result, saved: Sequence[str] = ()) -> RenderableType:
     if result.certificate is not None:
         least = result.certificate["min_angle_degrees"]
         rows.append(("certificate", f"every angle is at least {least}°, by exact integer arithmetic"))
-    free = len(result.rattlers)
-    rows.append(("contacts", f"{result.contacts}, {free} rattler{'' if free == 1 else 's'}"))
+    elif "certificate" in result.left_out:
+        rows.append(("certificate", f"{result.left_out['certificate']}; `tammes certify` makes one"))
+    if result.rattlers is None:
+        rows.append(("contacts", f"{result.contacts}; rattlers {result.left_out['rattlers']}"))
+    else:
+        free = len(result.rattlers)
+        rows.append(("contacts", f"{result.contacts}, {free} rattler{'' if free == 1 else 's'}"))
     rows.append(("status", result.status.sentence))
     local = result.phases[0].get("code") if result.phases else None  # of a search: how the polish of its best ended
     rows += [("", status.sentence) for status in Status if status.code == local]
@@ -159,7 +164,7 @@ def verification_block(check: Verification) -> RenderableType:
         ("minimal angle", Text(f"{code.min_angle_degrees:.12f}°", style="bold")),
         ("max cosine", f"{code.max_cosine:.16f}"),
         ("closest pair", f"{code.closest_pair[0]}, {code.closest_pair[1]}"),
-        ("contacts", "not counted" if check.contacts is None else f"{check.contacts}, {check.rattlers} rattlers"),
+        ("contacts", _counted(check)),
         ("digest", code.digest),
     ]
     if check.claimed_in is None:
@@ -169,6 +174,15 @@ def verification_block(check: Verification) -> RenderableType:
     else:
         rows += [("claim", Text(f"{check.claimed_in}: {text}", style="bold red")) for text in check.disagreements]
     return _pairs(rows)
+
+
+def _counted(check: Verification) -> str:
+    """Contacts and rattlers, as far as they are counted."""
+    if check.contacts is None:
+        return "not counted"
+    if check.rattlers is None:
+        return f"{check.contacts}; rattlers not told above n = {STRESSED}"
+    return f"{check.contacts}, {check.rattlers} rattlers"
 
 
 def certificate_block(document: dict[str, Any], saved: Sequence[str]) -> RenderableType:

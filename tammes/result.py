@@ -17,12 +17,17 @@ from tammes.solvers.run import Status
 from tammes.spherical_code import CONTACT_TOLERANCE, SphericalCode
 from tammes.tables import KnownValue
 
-__all__ = ["SCHEMA", "Result", "versions"]
+__all__ = ["CERTIFIED", "SCHEMA", "STRESSED", "Result", "versions"]
 
 SCHEMA = "tammes.result/1"
 """Name and version of the JSON record; docs/result.schema.json describes it."""
 
-_CERTIFIED = 5_000  # points: beyond, all pairs take longer than a result may wait; `tammes certify` does them
+CERTIFIED = 5_000
+"""Points above which no certificate is made with a result: all pairs take too long; `tammes certify` does them."""
+
+STRESSED = 3_000
+"""Points above which rattlers are not told: the balanced stress of so many takes long, and large codes are not
+polished to one."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,8 @@ class Result:
 
     Args:
         code: the points and their measurements.
-        method: how it was made, in the order of the phases: `closed form`, `sgd`, `ladder`, `search`, `polish`.
+        method: how it was made, in the order of the phases: `closed form`, `sgd`, `ladder`, `search`,
+            `polish`, `squeeze`.
         status: why the last phase ended.
         seconds: wall time of the whole.
         settings: what a reader needs to make it again.
@@ -78,14 +84,20 @@ class Result:
         return len(self.code.contacts())
 
     @cached_property
-    def rattlers(self) -> list[int]:
-        """Indices of the rattlers."""
-        return [int(k) for k in self.code.rattlers()]
+    def rattlers(self) -> list[int] | None:
+        """Indices of the rattlers; None above 3,000 points."""
+        return [int(k) for k in self.code.rattlers()] if self.code.n <= STRESSED else None
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """What is too expensive at this size, and above which."""
+        limits = {"certificate": CERTIFIED, "rattlers": STRESSED}
+        return {name: f"not computed above n = {limit}" for name, limit in limits.items() if self.code.n > limit}
 
     @cached_property
     def certificate(self) -> dict[str, str] | None:
         """What exact integer arithmetic proves of the points, rounded to 15 decimals; None above 5,000 points."""
-        return certificates.summary(self.code.points) if self.code.n <= _CERTIFIED else None
+        return certificates.summary(self.code.points) if self.code.n <= CERTIFIED else None
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON-ready values: what is claimed, and how it was made."""
@@ -94,7 +106,8 @@ class Result:
             "schema": SCHEMA,
             **code.to_dict(),
             "contacts": {"tolerance": CONTACT_TOLERANCE, "count": self.contacts},
-            "rattlers": {"count": len(self.rattlers), "indices": self.rattlers},
+            "rattlers": None if self.rattlers is None else {"count": len(self.rattlers), "indices": self.rattlers},
+            **({"left_out": self.left_out} if self.left_out else {}),
             **({"antipodal": True, "lines": self.code.n // 2} if self.antipodal else {}),
             "method": list(self.method),
             "status": {"code": self.status.code, "sentence": self.status.sentence},

@@ -162,8 +162,9 @@ def upper_bound(n: int, d: int) -> Bound:
 
 def _from_more_points(n: int, d: int) -> KnownValue | None:
     """The largest stored angle of up to a tenth more points: of such a code, any points may be left out."""
-    sizes = range(n + 1, n + 2 + n // 10)
-    larger = [value for size in sizes for value in _values().get((size, d), ()) if value.decimals > 1]
+    # Of the sizes that are stored: those that might be are too many to ask for where n is large.
+    nearby = [size for size in sizes(d) if n < size[0] <= n + 1 + n // 10]
+    larger = [value for size in nearby for value in _values()[size] if value.decimals > 1]
     if not larger:
         return None
     best = max(larger, key=_guaranteed)

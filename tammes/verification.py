@@ -13,7 +13,7 @@ import numpy as np
 from tammes import certificates, checker, files, refine
 from tammes.errors import FileFormatError, InvalidParameterError, TammesError
 from tammes.optimality import StressError, Verdict, check_stress, improvement, rank_of
-from tammes.result import SCHEMA
+from tammes.result import SCHEMA, STRESSED
 from tammes.spherical_code import CONTACT_TOLERANCE, SphericalCode
 
 __all__ = ["TOLERANCE", "CertificateCheck", "Verification", "is_certificate", "verify", "verify_certificate"]
@@ -49,8 +49,8 @@ class Verification:
 
     @cached_property
     def rattlers(self) -> int | None:
-        """Number of rattlers; None where contacts are not counted."""
-        return len(self.code.rattlers()) if self._countable else None
+        """Number of rattlers; None where contacts are not counted, and above 3,000 points."""
+        return len(self.code.rattlers()) if self._countable and self.code.n <= STRESSED else None
 
     @property
     def _countable(self) -> bool:
@@ -219,7 +219,7 @@ def _disagreements(claim: dict[str, Any], code: SphericalCode, tolerance: float,
         within = contacts.get("tolerance") if isinstance(contacts, dict) else None
         within = within if isinstance(within, float) and within >= 0.0 else CONTACT_TOLERANCE
         for name, measure in (("contacts", code.contacts), ("rattlers", code.rattlers)):
-            if name in claim:
+            if claim.get(name) is not None:
                 stated = claim[name].get("count") if isinstance(claim[name], dict) else claim[name]
                 counted = len(measure(within))
                 if isinstance(stated, bool) or stated != counted:

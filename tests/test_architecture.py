@@ -19,6 +19,7 @@ FLOORS = {
     "geometry": 1,
     "layers": 1,
     "nn.rows": 1,
+    "memory": 1,
     "pairs": 1,
     "solvers.run": 1,
     "bounds.classical": 2,
@@ -32,6 +33,7 @@ FLOORS = {
     "nn.selection": 2,
     "guarantee": 2,
     "solvers.bordered": 2,
+    "solvers.cells": 2,
     "solvers.kernels": 2,
     "stress": 2,
     "symmetry": 2,
@@ -46,6 +48,7 @@ FLOORS = {
     "solvers.interior": 3,
     "solvers.prototypes": 3,
     "solvers.sgd": 3,
+    "solvers.truncated": 3,
     "spherical_code": 3,
     "bounds.comparison": 4,
     "constructions.roots": 4,
@@ -66,16 +69,21 @@ FLOORS = {
     "optimality": 4,
     "refine": 4,
     "solvers.compiled": 4,
+    "solvers.large": 5,
+    "solvers.quasi_newton": 4,
     "solvers.polish": 4,
     "tables": 4,
     "weights": 4,
     "constructions.binary": 5,
+    "hunting.stored_runs": 5,
+    "hunting.copies": 6,
     "constructions.families": 5,
     "hunting.rounds": 5,
     "inspection": 5,
     "nn.layer_report": 5,
     "plots": 5,
     "result": 5,
+    "solvers.squeeze": 6,
     "bench_report": 6,
     "constructions.graphs": 6,
     "hunting.crew": 6,
@@ -96,6 +104,8 @@ FLOORS = {
     "nn.lightning": 8,
     "nn.transformers": 8,
     "terminal": 8,
+    "hunting.generations": 8,
+    "hunting.scale": 9,
     "hunting.session": 9,
     "hunting.tensor": 9,
     "api": 10,
@@ -120,7 +130,7 @@ FLOORS = {
 # The search wing, with all of losses and nn; the last two load it when they run.
 TORCH = {"checkpoints", "directions", "layers", "pairs", "solvers.continuation", "solvers.prototypes", "solvers.sgd"}
 TORCH |= {"api", "bench"}
-NUMBA = {"solvers.kernels"}
+NUMBA = {"solvers.kernels", "solvers.cells", "solvers.quasi_newton", "solvers.truncated"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

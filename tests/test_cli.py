@@ -107,7 +107,7 @@ def test_bad_sizes_exit_2(run, name, value):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--loss", "foo"], "`loss` must be one of: mma, cosine, riesz-fisher, logarithmic. Got 'foo'."),
+        (["--loss", "foo"], "`loss` must be one of: mma, cosine, riesz-fisher, logarithmic, orthogonal. Got 'foo'."),
         (["--loss", "cosin"], "`loss` must be one of: cosine, mma"),
         (["--preset", "fast"], "`preset` must be one of: paper"),
         (["--steps", "0"], "`steps` must be an integer of at least 1. Got 0."),

@@ -349,6 +349,7 @@ def test_a_verdict_says_only_what_the_tests_carry(bench):
     )
 
 
+@pytest.mark.slow
 def test_the_smoke_run_writes_everything_and_goes_on(bench, tmp_path, capsys, monkeypatch):
     command = ["--smoke", "--workers", "1", "--out", str(tmp_path)]
     bench.digits.main(command)

@@ -110,6 +110,7 @@ def test_the_clock_stands_still_while_it_measures(peers, monkeypatch):
     assert watch.seconds == 1.0
 
 
+@pytest.mark.slow
 def test_plain_sgd_ends_with_its_allowance_and_improves(peers):
     watch = peers.Watch(500.0, Clock(tick=1.0))
     peers.run_peer(peers.torch_sgd, 4, 3, 0, watch)

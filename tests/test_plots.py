@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from tammes import plots
 from tammes.bounds import Bound
+from tammes.constructions.spread import fibonacci
 from tammes.errors import InvalidParameterError
 from tammes.spherical_code import SphericalCode
 from tammes.tables import KnownValue
@@ -295,3 +296,15 @@ def test_table_1_is_drawn_in_per_cent_of_the_optimum():
     assert [line.get_xdata() for line in axes.lines if line.get_marker() != "o"] == [[100.0, 100.0]]
     names = [text.get_text() for text in axes.get_legend().get_texts()]
     assert names == ["mma", "cosine", "polished", "published"]
+
+
+def test_a_large_code_is_drawn_from_a_sample(monkeypatch):
+    """All pairs of a sample, and no rattlers told: nothing that grows faster than the points."""
+    monkeypatch.setattr(plots, "_SAMPLED", 50)
+    monkeypatch.setattr(plots, "_TOLD", 50)
+    figure = plots.plot_code(SphericalCode(fibonacci(400)))
+    sphere, pairs, _ = figure.axes
+    assert sphere.get_title().endswith("rattlers not told")
+    assert pairs.get_ylabel() == "pairs among 50 of the points"
+    (stairs,) = pairs.patches
+    assert stairs.get_data().values.sum() == 50 * 49 / 2

@@ -15,9 +15,9 @@ ROOT = Path(__file__).parents[1]
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
         ["mypy"],
-        ["mypy", "--python-version", "3.14", "--cache-dir", ".mypy_cache/newest"],
+        pytest.param(["mypy", "--python-version", "3.14", "--cache-dir", ".mypy_cache/newest"], marks=pytest.mark.slow),
     ],
-    ids=" ".join,
+    ids=str,
 )
 def test_tool_is_content(command):
     done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)

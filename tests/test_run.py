@@ -26,6 +26,29 @@ def test_a_budget_counts_from_when_it_is_made():
     assert budget.elapsed() == 5.0
 
 
+def test_what_is_left_and_a_part_of_it():
+    now = 0.0
+    budget = Budget(8.0, clock=lambda: now)
+    now = 4.0
+    half = budget.part(0.5)
+    assert (budget.left(), half.left()) == (4.0, 2.0)
+    now = 6.5
+    assert half.spent()
+    assert not budget.spent()
+    now = 9.0
+    assert budget.left() == 0.0
+    assert budget.part(0.5).left() < 2e-9
+    assert math.isinf(Budget(None).part(0.5).left())
+
+
+def test_a_part_ends_with_the_whole():
+    over = False
+    part = Budget(None, stop=lambda: over).part(0.5)
+    assert not part.spent()
+    over = True
+    assert part.spent()
+
+
 def test_no_limit_is_never_spent():
     assert not Budget(None).spent()
 

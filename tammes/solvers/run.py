@@ -45,6 +45,12 @@ class Status(enum.Enum):
     )
     STEP_LIMIT = "step-limit", "The step limit was reached; more steps may widen the angle."
     TIME_LIMIT = "time-limit", "The time limit was reached; more time may widen the angle."
+    REPAIRED = (
+        "repaired",
+        "The ladder was climbed from every start that is due at this size, and the worst defects were repaired; "
+        "more time may widen the angle.",
+    )
+    START = "start-returned", "The time limit left no time for one iteration: the start is returned as it was drawn."
     INTERRUPTED = "interrupted", "Interrupted; the best code so far was kept."
     NON_FINITE = (
         "non-finite",
@@ -82,6 +88,16 @@ class Budget:
     def elapsed(self) -> float:
         """Seconds since the budget was made."""
         return self._clock() - self._start
+
+    def part(self, fraction: float) -> Budget:
+        """A budget of that part of what is left, from now; without a limit where this has none."""
+        left = self.left()
+        seconds = None if math.isinf(left) else max(fraction * left, 1e-9)
+        return Budget(seconds, self._clock, self._stop)
+
+    def left(self) -> float:
+        """Seconds up to the limit, not below 0; infinite where there is none."""
+        return max(0.0, self._end - self._clock())
 
     def spent(self) -> bool:
         """Whether the limit has passed, or something else says that it is over."""

@@ -1,0 +1,86 @@
+"""Symmetric starts for many points: a random part of the sphere, and its images under a group.
+
+The part has n / order points, so a descent costs that much less, and many can be tried. Symmetric codes
+are the best ones known at many sizes; where they are not, they are good places to break the symmetry.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from tammes.geometry import Floats
+from tammes.point_groups import candidates
+from tammes.solvers.cells import curve_order
+from tammes.solvers.large import Images
+from tammes.symmetry import Group
+
+__all__ = ["groups_for", "symmetric_start"]
+
+_GROUPS = 8
+_ENOUGH = 3  # so many with cheap starts, and no others are tried
+_LISTED = 24  # candidates looked through
+_ORDERS = (3, 200)  # smaller ones save little; larger ones leave little to search
+_SMALL = 5  # orders below which a start is not cheap
+_OF_A_KIND = 3  # special orbits of one kind at most, where their number is not limited
+
+
+def groups_for(n: int, d: int) -> list[Group]:
+    """Groups of rotations worth trying for n points in R^d, at most eight; the same on every call."""
+    found = [
+        group
+        for group in candidates(n, d, limit=_LISTED)
+        if (np.linalg.det(group.matrices) > 0.0).all() and _ORDERS[0] <= group.order <= _ORDERS[1] and _counts(group, n)
+    ]
+    cheap = [group for group in found if group.order >= _SMALL]
+    return (cheap if len(cheap) >= _ENOUGH else found)[:_GROUPS]
+
+
+def symmetric_start(group: Group, n: int, rng: np.random.Generator) -> tuple[Floats, Images]:
+    """Random points of one part of the sphere, and their images: n in all.
+
+    Args:
+        group: one of `groups_for(n, d)`.
+        n: number of points.
+        rng: the only source of chance.
+
+    Returns:
+        Unit rows `(n, d)`, the free ones first, and which points follow which.
+    """
+    counts = _counts(group, n)
+    chosen = counts[int(rng.integers(len(counts)))]
+    special: list[tuple[Floats, Floats]] = []  # a point, and what carries it to its other images
+    for kind, count in zip(group.strata, chosen, strict=False):
+        inside = np.zeros(group.d)
+        for k in range(count):
+            # On an axis, a second orbit begins at the other end.
+            if kind.available is None or k == 0:
+                inside = kind.basis @ (kind.basis.T @ rng.standard_normal(group.d))
+                inside /= np.linalg.norm(inside)
+            else:
+                inside = -inside
+            special.append((inside, group.matrices[kind.elements][1:]))
+    generic = (n - sum(1 + len(carried) for _, carried in special)) // group.order
+    free = rng.standard_normal((generic, group.d))
+    free /= np.linalg.norm(free, axis=1, keepdims=True)
+    free = free[curve_order(np.ascontiguousarray(free.T))]
+    owner = [np.tile(np.arange(generic), group.order - 1)]
+    owner += [np.full(len(carried), generic + k) for k, (_, carried) in enumerate(special)]
+    transforms = [np.repeat(group.matrices[1:], generic, axis=0), *(carried for _, carried in special)]
+    images = Images(np.concatenate(owner).astype(np.int32), np.ascontiguousarray(np.concatenate(transforms)))
+    first = np.concatenate([free, *(point[None] for point, _ in special)])
+    return np.concatenate([first, np.einsum("kab,kb->ka", images.transforms, first[images.owner])]), images
+
+
+def _counts(group: Group, n: int) -> list[tuple[int, ...]]:
+    """Numbers of special orbits of each kind with which whole orbits add up to n, as few as can be."""
+    *kinds, generic = group.strata
+    ranges = [range(1 + (_OF_A_KIND if kind.available is None else kind.available)) for kind in kinds]
+    found: list[tuple[int, ...]] = []
+    for chosen in itertools.islice(itertools.product(*ranges), 4096):
+        left = n - sum(count * kind.size for count, kind in zip(chosen, kinds, strict=True))
+        if left >= 0 and left % generic.size == 0:
+            found.append(chosen)
+    least = min((sum(chosen) for chosen in found), default=0)
+    return [chosen for chosen in found if sum(chosen) <= least + 1]

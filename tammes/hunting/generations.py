@@ -1,0 +1,380 @@
+"""The stages of a search for many points: what is tried, in what order, from where it goes on.
+
+A generation has five stages. *Spread*: well-spread points, all free. *Copies*: random parts of the sphere
+with their images under a group, many since each is cheap. *Broken*: the best of these, all points free
+again. *Squeeze*: repairs of the best code; points move from its tightest places into its deepest holes, and
+the lower rungs let its defects heal. *Finish*: the last exponents, which part its worst pairs.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tammes import geometry
+from tammes.bounds import best as bounds
+from tammes.constructions import spread
+from tammes.geometry import Floats
+from tammes.hunting.copies import groups_for, symmetric_start
+from tammes.hunting.stored_runs import Checkpoint
+from tammes.solvers import cells, large
+from tammes.solvers.large import EXPONENTS, Descended, Place
+from tammes.solvers.run import Budget, Progress, ProgressCallback, Status
+from tammes.solvers.squeeze import transplant
+from tammes.symmetry import Group
+
+__all__ = ["Plan", "Search", "neighbours"]
+
+_FROM = EXPONENTS[3:]  # 16: from a relaxed code on, its structure is kept
+_REPAIR = EXPONENTS[4:]  # 32: distant regions stay as they are
+_LAST = tuple(2.0**k for k in range(13, 18))  # 8,192 to 131,072: the worst pairs, to 1e-5 of their length
+_COPIES = EXPONENTS[:12]  # to 4,096: enough to rank
+_ITERATIONS = 100
+_BATCH = 16  # symmetric starts planned at once
+_KICK = 0.02  # spacings: enough to leave a saddle that symmetry holds
+_ALIKE = 1e-6  # smallest chords over the spacing: codes nearer than this are the same
+_ALONE = 2_000_000  # pairs in the lists above which one ladder takes all threads, and below each takes one
+_HALF = 0.5  # of a time limit, for the first ladder
+_MOST = 0.75  # likewise, where no symmetric starts follow
+_FULL = 24.0  # whole ladders that are due at the smallest sizes
+_FEWEST = 2.0  # whole ladders below which there are no symmetric starts
+_OVERHEAD = 0.06  # of a ladder with all points free, for placing images
+_OF_A_GROUP = 2  # symmetric codes that are broken: siblings lead to the same place
+# Repairs without a transplant: first exponent, kick in spacings; in d = 3, and above.
+_SHAKES = (((8.0, 0.0), (16.0, 0.02), (16.0, 0.05)), ((8.0, 0.0), (8.0, 0.03)))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of each stage a generation has: by size alone, so that the same seed does the same work."""
+
+    copies: float
+    """Work of all symmetric starts, in ladders with all points free."""
+    broken: int
+    squeezes: int
+
+    @classmethod
+    def of(cls, n: int, d: int) -> Plan:
+        """The plan for n points in R^d."""
+        ladders = _FULL * (3_000.0 / (n * max(1, d - 3))) ** 0.6
+        if ladders < _FEWEST:
+            return cls(0.0, 0, 1)
+        if d > 3:  # layers do better than copies there, and slow healing better than both
+            return cls(0.05 * ladders, 1, max(1, round(0.5 * ladders)))
+        return cls(0.5 * ladders, max(1, round(0.25 * ladders)), max(1, round(0.15 * ladders)))
+
+
+def neighbours(d: int) -> int:
+    """In the longest lists, of each point, about."""
+    return {2: 12, 3: 40, 4: 160, 5: 420, 6: 500, 7: 500}.get(d, 700)
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A ladder to be climbed from a changed code."""
+
+    points: Floats
+    exponents: tuple[float, ...]
+    seed: tuple[int, ...]
+    kick: float = 0.0
+    """Spacings by which every point is shaken."""
+    moves: int = 0
+    """Points that go from the tightest places into the deepest holes."""
+
+    def start(self, spacing: float) -> Floats:
+        """The points to climb from."""
+        points = self.points
+        if self.moves:
+            points, _ = transplant(points, spacing, self.moves, np.random.default_rng(self.seed))
+        return _shaken(points, self.kick * spacing, self.seed) if self.kick else points
+
+
+def _shaken(points: Floats, amplitude: float, seed: tuple[int, ...]) -> Floats:
+    """The points moved at random and put back on the sphere."""
+    rows = points + amplitude * np.random.default_rng(seed).standard_normal(points.shape)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+class Search:
+    """One search: its best code, and where it stands."""
+
+    def __init__(
+        self,
+        n: int,
+        d: int,
+        seed: int,
+        starts: int | None,
+        budget: Budget,
+        workers: int,
+        keeper: Checkpoint,
+        progress: ProgressCallback,
+    ) -> None:
+        self.n, self.d, self.seed = n, d, seed
+        self.budget, self.workers, self.keeper, self.progress = budget, workers, keeper, progress
+        self.spacing = 2.0 * math.sin(0.5 * bounds.upper_bound(n, d).angle)
+        self.plan, self.starts = Plan.of(n, d), starts
+        self.alone = n * neighbours(d) > _ALONE
+        self.endless = starts is None and math.isfinite(budget.left())
+        self.best, self.chord, self.found_by = np.zeros((0, d)), 0.0, ""
+        self.generation, self.stage, self.index, self.part = 0, 0, 0, 0
+        self.evaluations = 0
+        self.pool: list[tuple[float, Floats, str]] = []  # the best symmetric codes of this generation
+        self.scores: dict[str, float] = {}  # the best of each group
+        self.report: dict[str, float] = {}
+        self.under_way: tuple[Floats, Place] | None = None
+        self.resumed = False
+
+    # --- the course -------------------------------------------------------------------------------
+
+    def go(self) -> Status:
+        """All stages in turn, from where the checkpoint says."""
+        self._restore()
+        try:
+            return self._all_stages()
+        except KeyboardInterrupt:  # between two descents
+            if not len(self.best):
+                raise
+            return Status.INTERRUPTED
+
+    def _all_stages(self) -> Status:
+        stages = (self._spread, self._copies, self._broken, self._squeeze, self._finish)
+        while True:
+            while self.stage < len(stages):
+                status = stages[self.stage]()
+                if status is not Status.CONVERGED:
+                    return self._ended(status)
+                self.stage, self.index = self.stage + 1, 0
+                if self.budget.spent():
+                    return Status.TIME_LIMIT
+            if not self.endless:
+                return Status.REPAIRED
+            self.generation, self.stage, self.index = self.generation + 1, 0, 0
+            self.pool, self.scores = [], {}
+
+    def _ended(self, status: Status) -> Status:
+        """As it ended; a start that no iteration has moved is said to be one."""
+        if status is Status.TIME_LIMIT and self.found_by == "start" and not self.evaluations:
+            return Status.START
+        return status
+
+    def _seeds(self, stage: int) -> tuple[int, int, int]:
+        """What the random numbers of a stage depend on."""
+        return self.seed, self.generation, stage
+
+    def _spread(self) -> Status:
+        """Well-spread points up the whole ladder; from the second generation on, shaken first."""
+        start = spread.fibonacci(self.n) if self.d == 3 else spread.equal_area(self.n, self.d)
+        if self.generation or self.seed:
+            start = _shaken(start, (0.05 + 0.05 * self.generation) * self.spacing, self._seeds(0))
+        if not len(self.best):
+            self._offer(start, 2.0 * math.sin(0.5 * geometry.min_angle(start)), "start")
+        if self.budget.spent():
+            return Status.TIME_LIMIT
+        rungs = EXPONENTS if self.d == 3 else EXPONENTS[2:]  # in d = 3 the spiral is to flow; above, layers hold
+        part = self.budget if not self.endless else self.budget.part(_HALF if self.plan.copies else _MOST)
+        return self._climb(start, rungs, "spread", part)
+
+    def _copies(self) -> Status:
+        """Symmetric starts: in turn for all groups, then for the three best."""
+        groups = groups_for(self.n, self.d) if self.plan.copies > 0.0 or self.starts is not None else []
+        while groups and not self._enough(groups):
+            leading = sorted(groups, key=lambda group: -self.scores.get(group.name, 0.0))[:3]
+            chosen = groups if self.index < 2 * len(groups) else leading
+            ahead = _BATCH if self.starts is None else min(_BATCH, self.starts - 1 - self.index)
+            batch = [(chosen[k % len(chosen)], k) for k in range(self.index, self.index + ahead)]
+            found, status = self._together([partial(self._copy, *each) for each in batch], "copies")
+            for (group, _), descended in zip(batch, found, strict=False):
+                self._take_in(group, descended)
+            if status is not Status.CONVERGED:
+                return status
+            self.index += len(batch)
+            self._save_if_due()
+        return Status.CONVERGED
+
+    def _enough(self, groups: list[Group]) -> bool:
+        """Whether all symmetric starts that are due were tried."""
+        if self.starts is not None:
+            return self.index >= self.starts - 1
+        done = self.index / len(groups)
+        return sum(done * (1.0 / group.order + _OVERHEAD) for group in groups) >= self.plan.copies
+
+    def _copy(self, group: Group, index: int, budget: Budget) -> Descended:
+        points, images = symmetric_start(group, self.n, np.random.default_rng((*self._seeds(1), index)))
+        return large.descend(points, spacing=self.spacing, exponents=_COPIES, images=images, budget=budget)
+
+    def _take_in(self, group: Group, descended: Descended) -> None:
+        score = descended.chord / self.spacing
+        self.scores[group.name] = max(score, self.scores.get(group.name, 0.0))
+        if not any(abs(score - member[0]) < _ALIKE for member in self.pool):
+            mine = [member for member in self.pool if member[2] == group.name]
+            others = [member for member in self.pool if member[2] != group.name]
+            mine = sorted([*mine, (score, descended.points, group.name)], key=lambda member: -member[0])
+            self.pool = sorted([*mine[:_OF_A_GROUP], *others], key=lambda member: -member[0])[
+                : max(1, self.plan.broken)
+            ]
+        self._offer(descended.points, descended.chord, f"copies/{group.name}")
+
+    def _broken(self) -> Status:
+        """The best symmetric codes, shaken a little, all points free."""
+        return self._each(len(self.pool), self._breaking, "broken")
+
+    def _breaking(self, k: int) -> _Attempt:
+        return _Attempt(self.pool[k][1], _FROM, (*self._seeds(2), k), _KICK)
+
+    def _squeeze(self) -> Status:
+        """Repairs of the best code, of several kinds in each round."""
+        kinds = 1 if self.alone and self.d == 3 else 1 + len(_SHAKES[self.d > 3])
+        while self.index < self.plan.squeezes:
+            status = self._each(kinds, self._repair, "squeeze")
+            if status is not Status.CONVERGED:
+                return status
+            self.index += 1
+        return Status.CONVERGED
+
+    def _repair(self, k: int) -> _Attempt:
+        """A transplant first, then slow healing in several ways."""
+        seed = (*self._seeds(3), self.index, k)
+        if k == 0:
+            moves = int(np.random.default_rng(seed).integers(1, 2 + self.n // 1_000))
+            return _Attempt(self.best, _REPAIR, seed, moves=moves)
+        first, kick = _SHAKES[self.d > 3][k - 1]
+        return _Attempt(self.best, tuple(p for p in EXPONENTS if p >= first), seed, kick)
+
+    def _finish(self) -> Status:
+        """The highest exponents from the best code: its worst pairs, as far apart as they go."""
+        return self._climb(self.best, _LAST, "finish")
+
+    # --- what all stages share --------------------------------------------------------------------
+
+    def _each(self, count: int, make: Callable[[int], _Attempt], name: str) -> Status:
+        """Ladders with all points free: one after the other with all threads, or together with one each."""
+        if not self.alone:
+            found, status = self._together([partial(self._attempt, make(k)) for k in range(count)], name)
+            for descended in found:
+                self._offer(descended.points, descended.chord, name)
+            self._save_if_due()
+            return status
+        while self.part < count:
+            attempt = make(self.part)  # from the best so far, as after a checkpoint
+            start = attempt.points if self.under_way else attempt.start(self.spacing)
+            status = self._climb(start, attempt.exponents, name)
+            if status is not Status.CONVERGED:
+                return status
+            self.part += 1
+        self.part = 0
+        return Status.CONVERGED
+
+    def _attempt(self, attempt: _Attempt, budget: Budget) -> Descended:
+        start = attempt.start(self.spacing)
+        return large.descend(
+            start, spacing=self.spacing, exponents=attempt.exponents, iterations=_ITERATIONS, budget=budget
+        )
+
+    def _together(self, tasks: list[Callable[[Budget], Descended]], name: str) -> tuple[list[Descended], Status]:
+        """Descents at once, a thread each, in order; those that were stopped are left out."""
+        halt = threading.Event()
+        left = self.budget.left()
+        limit = Budget(None if math.isinf(left) else max(1e-9, left), stop=halt.is_set)
+        found: list[Descended] = []
+        status = Status.CONVERGED
+        with ThreadPoolExecutor(cells.at_once(self.workers)) as pool:
+            futures = [pool.submit(task, limit) for task in tasks]
+            try:
+                for k, future in enumerate(futures):
+                    descended = future.result()
+                    self.evaluations += descended.evaluations
+                    if descended.status is not Status.CONVERGED:
+                        status = descended.status
+                        break
+                    found.append(descended)
+                    self.progress(Progress(name, self.index + k + 1, 0, self._angle()))
+            except KeyboardInterrupt:
+                status = Status.INTERRUPTED
+            finally:
+                halt.set()
+                for future in futures:
+                    future.cancel()
+        return found, status
+
+    def _climb(self, start: Floats, rungs: tuple[float, ...], name: str, budget: Budget | None = None) -> Status:
+        """One ladder with all points free; goes on where a checkpoint stood."""
+        points, place = (start, None) if self.under_way is None else self.under_way
+        self.under_way = None
+
+        def keep(points: Floats, place: Place) -> None:
+            self.under_way = (points, place)
+            self._save_if_due()
+
+        descended = large.descend(
+            points,
+            spacing=self.spacing,
+            exponents=rungs,
+            iterations=_ITERATIONS,
+            threads=self.workers if self.alone else 1,
+            budget=self.budget if budget is None else budget,
+            place=place,
+            keep=keep,
+            progress=lambda event: self.progress(
+                replace(event, phase=name, min_angle=max(event.min_angle, self._angle()))
+            ),
+        )
+        self.evaluations += descended.evaluations
+        self._offer(descended.points, descended.chord, name)
+        if descended.status is Status.TIME_LIMIT and not self.budget.spent():
+            descended = replace(descended, status=Status.CONVERGED)  # only the part of the first ladder is over
+        if descended.status is Status.CONVERGED:
+            self.under_way = None
+        return descended.status
+
+    def _offer(self, points: Floats, chord: float, name: str) -> None:
+        if name != "start" and chord > 0.0:
+            self.report[name] = max(self.report.get(name, 0.0), chord / self.spacing)
+        if chord > self.chord:
+            self.best, self.chord, self.found_by = points, chord, name
+
+    def _angle(self) -> float:
+        return 2.0 * math.asin(0.5 * self.chord)
+
+    # --- the checkpoint ---------------------------------------------------------------------------
+
+    def _save_if_due(self) -> None:
+        if self.keeper.due():
+            self.keeper.save(*self.state())
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Floats]]:
+        """Everything that the rest of the run depends on."""
+        place = None if self.under_way is None else [self.under_way[1].rung, self.under_way[1].iteration]
+        values = {
+            "at": [self.generation, self.stage, self.index, self.part],
+            "place": place,
+            "chord": self.chord,
+            "found_by": self.found_by,
+            "evaluations": self.evaluations,
+            "pool": [[score, name] for score, _, name in self.pool],
+            "scores": self.scores,
+            "report": self.report,
+        }
+        arrays = {"best": self.best, **{f"pool{k}": points for k, (_, points, _) in enumerate(self.pool)}}
+        if self.under_way is not None:
+            arrays["points"] = self.under_way[0]
+        return values, arrays
+
+    def _restore(self) -> None:
+        stored = self.keeper.load()
+        if stored is None:
+            return
+        values, arrays = stored
+        self.generation, self.stage, self.index, self.part = values["at"]
+        self.best, self.chord, self.found_by = arrays["best"], values["chord"], values["found_by"]
+        self.evaluations, self.scores, self.report = values["evaluations"], values["scores"], values["report"]
+        self.pool = [(score, arrays[f"pool{k}"], name) for k, (score, name) in enumerate(values["pool"])]
+        if values["place"] is not None:
+            self.under_way = arrays["points"], Place(*values["place"])
+        self.resumed = True

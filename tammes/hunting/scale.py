@@ -1,0 +1,121 @@
+"""The search from some thousand points on: a few starts up the whole ladder, the best of them repaired.
+
+`hunting.generations` says what is tried. By default there is one generation; a time limit that leaves more
+is filled with further ones.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tammes import memory
+from tammes.bounds import best as bounds
+from tammes.closed_forms import check_size
+from tammes.errors import InvalidParameterError
+from tammes.geometry import Floats
+from tammes.hunting.crew import cores
+from tammes.hunting.generations import Search, neighbours
+from tammes.hunting.stored_runs import Checkpoint
+from tammes.result import Result
+from tammes.solvers import large, quasi_newton
+from tammes.solvers.large import Descended
+from tammes.solvers.run import Budget, ProgressCallback, Status, silent
+from tammes.spherical_code import SphericalCode
+
+__all__ = ["LARGEST_DIMENSION", "climb", "needed", "scale_search"]
+
+LARGEST_DIMENSION = 8
+"""Above, nearly all points are neighbours of all, and lists save nothing."""
+
+
+def needed(n: int, d: int) -> float:
+    """Bytes at the peak of a search for n points in R^d, as predicted; measured ones are in benchmarks/scale.md."""
+    vectors = 2 * quasi_newton.MEMORY + 16  # of L-BFGS, and copies of the points
+    return 2.5e8 + n * (8.0 * d * vectors + 4.5 * neighbours(d) + 9.0 * (d + 2) * 8.0)
+
+
+def climb(points: Floats, *, budget: Budget | None = None, progress: ProgressCallback = silent) -> Descended:
+    """Up the ladder's upper half from given points of which there are many; their structure is kept.
+
+    Args:
+        points: unit rows, shape `(n, d)`, 3 <= d <= 8. Not modified.
+        budget: wall-clock limit; None for none.
+        progress: called as the climb goes on.
+
+    Returns:
+        The points at the top; its end is called the step limit, since the last digits are not sought.
+    """
+    n, d = points.shape
+    memory.require("n", n, needed(n, d), f"a climb with {n} points in R^{d}")
+    spacing = 2.0 * math.sin(0.5 * bounds.upper_bound(n, d).angle)
+    upper = tuple(2.0**k for k in range(5, 18))
+    made = large.descend(points, spacing=spacing, exponents=upper, threads=cores(), budget=budget, progress=progress)
+    return replace(made, status=Status.STEP_LIMIT) if made.status is Status.CONVERGED else made
+
+
+def scale_search(
+    n: int,
+    d: int,
+    *,
+    seed: int = 0,
+    starts: int | None = None,
+    budget: Budget | None = None,
+    workers: int | None = None,
+    checkpoint: Path | None = None,
+    progress: ProgressCallback = silent,
+) -> Result:
+    """A code of many points: one generation of starts, ladders and repairs, or as many as the time allows.
+
+    The same seed and number of starts give the same points, bit for bit, with any number of workers, and
+    whether or not the run was interrupted by a kill in between.
+
+    Args:
+        n: number of points, at least 2.
+        d: dimension, 3 to 8.
+        seed: of all random numbers.
+        starts: spread and symmetric starts of the one generation; by default as many as suit the size.
+        budget: of time; without a limit, one generation.
+        workers: threads; all cores by default.
+        checkpoint: file of the state, written every minute, taken up where it exists, removed at the end.
+        progress: called as the run goes on.
+
+    Returns:
+        The measured best code. Ctrl-C and the limit return the best so far, with that status.
+
+    Raises:
+        InvalidParameterError: if the search does not fit in memory.
+        FileFormatError: if the checkpoint is of another version or problem.
+    """
+    n, d = check_size(n, d)
+    memory.require("n", n, needed(n, d), f"a search for {n} points in R^{d}")
+    if not 3 <= d <= LARGEST_DIMENSION:
+        raise InvalidParameterError("d", f"from 3 to {LARGEST_DIMENSION}", d)
+    budget = Budget(None) if budget is None else budget
+    problem = {"n": n, "d": d, "seed": seed, "starts": starts}
+    keeper = Checkpoint(checkpoint, problem)
+    run = Search(n, d, seed, starts, budget, workers or cores(), keeper, progress)
+    status = run.go()
+    if status is not Status.INTERRUPTED:
+        keeper.remove()
+    code = SphericalCode(run.best)
+    settings: dict[str, Any] = {
+        "seed": seed,
+        "starts": starts,
+        "workers": run.workers,
+        "resumed": run.resumed,
+        "checkpoint": None if checkpoint is None else str(checkpoint),
+    }
+    phase = {
+        "phase": "scale",
+        "status": status.code,
+        "found_by": run.found_by,
+        "generations": run.generation + 1,
+        "evaluations": run.evaluations,
+        "chord_over_bound": 2.0 * math.sin(0.5 * code.min_angle) / run.spacing,
+        "stages": run.report,
+        "seconds": round(budget.elapsed(), 3),
+    }
+    return Result(code, ("ladder", "squeeze"), status, budget.elapsed(), settings, phases=(phase,))

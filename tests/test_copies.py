@@ -1,0 +1,34 @@
+"""Symmetric starts: the right number of points, on the sphere, carried onto themselves."""
+
+import numpy as np
+import pytest
+
+from tammes.hunting.copies import groups_for, symmetric_start
+
+
+@pytest.mark.parametrize(("n", "d"), [(3_000, 3), (3_001, 3), (3_602, 3), (4_000, 4), (3_500, 5)])
+def test_a_start_is_symmetric(n, d):
+    groups = groups_for(n, d)
+    assert 1 <= len(groups) <= 8
+    for k, group in enumerate(groups[:4]):
+        points, images = symmetric_start(group, n, np.random.default_rng(k))
+        assert points.shape == (n, d)
+        np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1.0, atol=1e-13)
+        free = n - len(images.owner)
+        assert free < 0.45 * n
+        assert images.sizes(free).sum() == n
+        np.testing.assert_allclose(np.linalg.det(group.matrices), 1.0, atol=1e-9)
+        from scipy.spatial import cKDTree
+
+        tree = cKDTree(points)
+        for element in group.matrices[:: max(1, group.order // 5)]:
+            gaps, places = tree.query(points @ element.T)
+            assert gaps.max() < 1e-9
+            assert len(set(places.tolist())) == n
+
+
+def test_the_generator_is_the_only_chance():
+    group = groups_for(3_000, 3)[0]
+    one, two, other = (symmetric_start(group, 3_000, np.random.default_rng(seed))[0] for seed in (1, 1, 2))
+    assert (one == two).all()
+    assert not np.allclose(one, other)

@@ -1,0 +1,155 @@
+"""The stages of a search: their work, their order, and going on from a checkpoint."""
+
+import math
+
+import numpy as np
+import pytest
+
+from tammes.hunting import generations
+from tammes.hunting.generations import Plan, Search, neighbours
+from tammes.hunting.stored_runs import Checkpoint
+from tammes.solvers import large
+from tammes.solvers.run import Budget, Status
+
+pytestmark = pytest.mark.slow  # its loops are compiled first, which takes a minute
+
+STAGES = ["spread", "copies", "broken", "squeeze", "finish"]
+
+
+def search(n=150, seed=0, starts=None, budget=None, keeper=None, progress=lambda event: None, workers=1):
+    problem = {"n": n, "d": 3, "seed": seed, "starts": starts}
+    keeper = (
+        Checkpoint(None, problem) if keeper is None else Checkpoint(keeper, problem, iter(range(0, 10**9, 61)).__next__)
+    )
+    return Search(n, 3, seed, starts, Budget(None) if budget is None else budget, workers, keeper, progress)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """A plan of seconds."""
+    monkeypatch.setattr(Plan, "of", classmethod(lambda cls, n, d: cls(0.6, 2, 1)))
+    monkeypatch.setattr(generations, "_ITERATIONS", 12)
+    monkeypatch.setattr(large, "_SEGMENT", 8)
+    for name in ("EXPONENTS", "_FROM", "_REPAIR", "_COPIES", "_LAST"):
+        monkeypatch.setattr(generations, name, getattr(generations, name)[::3])
+    monkeypatch.setattr(generations, "_BATCH", 4)
+    monkeypatch.setattr(generations, "_OVERHEAD", 0.05)
+
+
+def test_plans_shrink_with_the_size(monkeypatch):
+    monkeypatch.undo()
+    plans = [Plan.of(n, 3) for n in (3_001, 10_000, 100_000, 1_000_000)]
+    for less, more in zip(plans[1:], plans, strict=False):
+        assert less.copies <= more.copies
+        assert less.broken <= more.broken
+        assert less.squeezes <= more.squeezes
+    assert plans[-1] == Plan(0.0, 0, 1)
+
+
+@pytest.mark.parametrize("d", [3, 4, 5])
+def test_the_number_of_neighbours_is_about_right(d):
+    from tammes.bounds import best as bounds
+    from tammes.constructions.spread import equal_area
+    from tammes.solvers import cells
+
+    points = equal_area(6_000, d)
+    spacing = 2 * math.sin(bounds.upper_bound(6_000, d).angle / 2)
+    first, _ = cells.neighbours_within(
+        np.ascontiguousarray(points.T), (large._CUT[d] + (large._WIDE if d == 3 else large._SKIN)) * spacing
+    )
+    assert neighbours(d) == pytest.approx(first[-1] / 6_000, rel=0.3)
+
+
+def test_every_stage_has_its_turn_and_the_best_is_kept():
+    seen = []
+    run = search(progress=lambda event: seen.append((event.phase, event.min_angle)))
+    assert run.go() is Status.REPAIRED
+    assert list(dict.fromkeys(phase for phase, _ in seen)) == STAGES
+    best = [angle for phase, angle in seen if phase == "copies"]
+    assert (np.diff(best) >= 0.0).all()
+    assert run.chord == max(run.report.values()) * run.spacing
+    # Strict progress over the spiral's own ladder, and short of the bound.
+    assert run.report["spread"] < run.chord / run.spacing < 1.0
+
+
+def test_the_same_seed_gives_the_same_bits_with_any_number_of_workers():
+    one, two, other = search(workers=1), search(workers=3), search(seed=5)
+    for run in (one, two, other):
+        run.go()
+    assert (one.best == two.best).all()
+    assert not np.allclose(one.best, other.best)
+
+
+def test_starts_are_counted():
+    run = search(starts=4)
+    assert run.go() is Status.REPAIRED
+    assert run.index == 0 or run.stage == 5
+    assert len([name for name in run.report if name.startswith("copies/")]) <= 3
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_killed_run_goes_on_with_the_same_bits(tmp_path, monkeypatch, alone):
+    if alone:  # as where one ladder takes all threads: a checkpoint in the middle of it
+        monkeypatch.setattr(generations, "_ALONE", 0)
+    whole = search()
+    whole.go()
+    path = tmp_path / "run.checkpoint.npz"
+
+    class Killed(BaseException):
+        pass
+
+    reports = {}
+    kills = 0
+    for stage in STAGES:
+        for at in (2, 9):
+
+            def kill(event, stage=stage, at=at):
+                reports[event.phase] = reports.get(event.phase, 0) + 1
+                if event.phase == stage and reports[stage] == at:
+                    raise Killed
+
+            reports.clear()
+            try:
+                again = search(keeper=path, progress=kill)
+                again.go()
+            except Killed:
+                kills += 1
+                assert path.exists() or stage == "spread"
+                resumed = search(keeper=path)
+                resumed.go()
+                assert (resumed.best == whole.best).all(), (stage, at)
+                assert resumed.chord == whole.chord
+            path.unlink(missing_ok=True)
+    assert kills >= 5
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_ctrl_c_in_any_stage_keeps_the_best_code(stage):
+    def interrupt(event):
+        if event.phase == stage:
+            raise KeyboardInterrupt
+
+    run = search(progress=interrupt)
+    assert run.go() is Status.INTERRUPTED
+    assert run.best.shape == (150, 3)
+    assert run.chord / run.spacing > 0.8
+
+
+def test_a_time_limit_fills_itself_with_generations():
+    now = [0.0]
+
+    def tick():
+        now[0] += 0.01
+        return now[0]
+
+    run = search(n=120, budget=Budget(6.0, tick))
+    assert run.go() is Status.TIME_LIMIT
+    assert run.generation >= 1
+
+
+def test_no_time_returns_the_start_and_says_so():
+    ticks = iter([0.0] * 2 + [100.0] * 10_000)
+    run = search(budget=Budget(1.0, lambda: next(ticks)))
+    assert run.go() is Status.START
+    assert run.found_by == "start"
+    assert run.best.shape == (150, 3)
