@@ -43,7 +43,7 @@ _ALIKE = 1e-6  # smallest chords over the spacing: codes nearer than this are th
 _ALONE = 2_000_000  # pairs in the lists above which one ladder takes all threads, and below each takes one
 _HALF = 0.5  # of a time limit, for the first ladder
 _MOST = 0.75  # likewise, where no symmetric starts follow
-_FULL = 24.0  # whole ladders that are due at the smallest sizes
+_FULL = 60.0  # whole ladders that are due at the smallest sizes
 _FEWEST = 2.0  # whole ladders below which there are no symmetric starts
 _OVERHEAD = 0.06  # of a ladder with all points free, for placing images
 _OF_A_GROUP = 2  # symmetric codes that are broken: siblings lead to the same place
@@ -63,12 +63,12 @@ class Plan:
     @classmethod
     def of(cls, n: int, d: int) -> Plan:
         """The plan for n points in R^d."""
-        ladders = _FULL * (3_000.0 / (n * max(1, d - 3))) ** 0.6
+        ladders = _FULL * (3_000.0 / (n * max(1, d - 3))) ** 0.85
         if ladders < _FEWEST:
             return cls(0.0, 0, 1)
         if d > 3:  # layers do better than copies there, and slow healing better than both
             return cls(0.05 * ladders, 1, max(1, round(0.5 * ladders)))
-        return cls(0.5 * ladders, max(1, round(0.25 * ladders)), max(1, round(0.15 * ladders)))
+        return cls(0.5 * ladders, max(1, round(0.2 * ladders)), max(1, round(0.1 * ladders)))
 
 
 def neighbours(d: int) -> int:
