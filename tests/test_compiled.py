@@ -1,6 +1,9 @@
 """The compiled ladder: what it predicts, its schedule; the formula itself is tested in test_continuation."""
 
 import math
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -59,3 +62,22 @@ def test_input_is_left_alone_and_runs_repeat():
     first, second = (descend(start, exponents=(8.0, 16.0)) for _ in range(2))
     assert (start == kept).all()
     assert (first.points == second.points).all()
+
+
+@pytest.mark.slow
+def test_the_first_run_ever_has_the_bits_of_those_after_it(tmp_path):
+    """What numba has just compiled and what it loads from the disk differ in last digits."""
+    code = (
+        "import hashlib, numpy as np; from tammes.solvers import compiled\n"
+        "found = hashlib.sha256()\n"
+        "for seed in range(8):\n"
+        "    points = np.random.default_rng(seed).normal(size=(18, 4))\n"
+        "    found.update(compiled.relax(points, (2.0, 32.0, 512.0), spacing=1.2).points.tobytes())\n"
+        "print(found.hexdigest())\n"
+    )
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    digests = {
+        subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    }
+    assert len(digests) == 1

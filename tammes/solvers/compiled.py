@@ -6,9 +6,14 @@ against each other. The loops are in `solvers.kernels`.
 
 from __future__ import annotations
 
+import functools
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -58,6 +63,7 @@ def relax(
         stationary: largest gradient row times the smallest chord at which a rung ends.
         between: applied to the points before every rung: noise, or a symmetry.
     """
+    _prepared()
     evaluations = 0
     for p in exponents:
         if between is not None:
@@ -126,6 +132,27 @@ def soft_min(points: Floats, p: float) -> tuple[float, Floats]:
         return math.inf, np.zeros_like(points)
     value, _ = kernels.evaluate(axes, gradient, _squarings(p), least, none, none, np.empty(n), np.empty(n))
     return float(value), np.ascontiguousarray(gradient.T)
+
+
+@functools.cache
+def _prepared() -> None:
+    """Compile in a process of its own where nothing is on the disk yet.
+
+    What numba has just compiled and what it loads again from the disk differ in last digits. So every process
+    loads, and a search that is the first one gives the same bits as those after it.
+    """
+    folder = Path(str(kernels.minimise.stats.cache_path))
+    if _COMPILING in os.environ or all(any(folder.glob(f"kernels.{name}-*.nbi")) for name in ("minimise", "predict")):
+        return
+    code = (
+        "import numpy as np; from tammes.solvers import compiled; "
+        "points = np.eye(3); compiled.relax(points, (2.0,), spacing=1.5, iterations=1)"
+    )
+    environment = os.environ | {_COMPILING: "1", "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)
+
+
+_COMPILING = "TAMMES_COMPILING"
 
 
 def _squarings(p: float) -> int:
