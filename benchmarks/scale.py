@@ -204,7 +204,11 @@ def report():
     ]
     for d, n, seconds, gib in CHECKS:
         row = rows.get(f"verify {d}x{n}")
-        got = "not measured | " if row is None else f"{row['seconds']:.1f} | {seconds} | {row['peak_gib']:.2f}"
+        got = (
+            f"not measured | {seconds} | "
+            if row is None
+            else f"{row['seconds']:.1f} | {seconds} | {row['peak_gib']:.2f}"
+        )
         lines.append(f"| {d} | {n:,} | {got} | {'' if gib is None else gib} |")
     lines += [
         "",

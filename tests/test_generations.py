@@ -43,7 +43,7 @@ def test_plans_shrink_with_the_size(monkeypatch):
         assert less.copies <= more.copies
         assert less.broken <= more.broken
         assert less.squeezes <= more.squeezes
-    assert plans[-1] == Plan(0.0, 0, 1)
+    assert plans[-1] == Plan(0.3, 1, 0, spread=False)
 
 
 @pytest.mark.parametrize("d", [3, 4, 5])
@@ -78,6 +78,15 @@ def test_the_same_seed_gives_the_same_bits_with_any_number_of_workers():
         run.go()
     assert (one.best == two.best).all()
     assert not np.allclose(one.best, other.best)
+
+
+def test_the_largest_sizes_begin_with_symmetric_starts_alone(monkeypatch):
+    monkeypatch.setattr(Plan, "of", classmethod(lambda cls, n, d: cls(0.3, 1, 0, spread=False)))
+    seen = []
+    run = search(progress=lambda event: seen.append(event.phase))
+    assert run.go() is Status.REPAIRED
+    assert list(dict.fromkeys(seen)) == ["copies", "broken", "finish"]
+    assert run.chord / run.spacing > 0.8
 
 
 def test_starts_are_counted():

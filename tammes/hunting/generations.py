@@ -44,7 +44,7 @@ _ALONE = 2_000_000  # pairs in the lists above which one ladder takes all thread
 _HALF = 0.5  # of a time limit, for the first ladder
 _MOST = 0.75  # likewise, where no symmetric starts follow
 _FULL = 60.0  # whole ladders that are due at the smallest sizes
-_FEWEST = 2.0  # whole ladders below which there are no symmetric starts
+_FEWEST = 2.0  # whole ladders below which symmetric starts alone, a part of the work each, climb from the bottom
 _OVERHEAD = 0.06  # of a ladder with all points free, for placing images
 _OF_A_GROUP = 2  # symmetric codes that are broken: siblings lead to the same place
 # Repairs without a transplant: first exponent, kick in spacings; in d = 3, and above.
@@ -59,13 +59,15 @@ class Plan:
     """Work of all symmetric starts, in ladders with all points free."""
     broken: int
     squeezes: int
+    spread: bool = True
+    """Whether well-spread points climb the whole ladder, though there are symmetric starts."""
 
     @classmethod
     def of(cls, n: int, d: int) -> Plan:
         """The plan for n points in R^d."""
         ladders = _FULL * (3_000.0 / (n * max(1, d - 3))) ** 0.85
         if ladders < _FEWEST:
-            return cls(0.0, 0, 1)
+            return cls(0.3, 1, 0, spread=False)
         if d > 3:  # layers do better than copies there, and slow healing better than both
             return cls(0.05 * ladders, 1, max(1, round(0.5 * ladders)))
         return cls(0.5 * ladders, max(1, round(0.2 * ladders)), max(1, round(0.1 * ladders)))
@@ -177,6 +179,8 @@ class Search:
             self._offer(start, 2.0 * math.sin(0.5 * geometry.min_angle(start)), "start")
         if self.budget.spent():
             return Status.TIME_LIMIT
+        if not self.plan.spread and groups_for(self.n, self.d):
+            return Status.CONVERGED
         rungs = EXPONENTS if self.d == 3 else EXPONENTS[2:]  # in d = 3 the spiral is to flow; above, layers hold
         part = self.budget if not self.endless else self.budget.part(_HALF if self.plan.copies else _MOST)
         return self._climb(start, rungs, "spread", part)
@@ -184,10 +188,11 @@ class Search:
     def _copies(self) -> Status:
         """Symmetric starts: in turn for all groups, then for the three best."""
         groups = groups_for(self.n, self.d) if self.plan.copies > 0.0 or self.starts is not None else []
-        while groups and not self._enough(groups):
+        due = self._due(groups)
+        while self.index < due:
             leading = sorted(groups, key=lambda group: -self.scores.get(group.name, 0.0))[:3]
             chosen = groups if self.index < 2 * len(groups) else leading
-            ahead = _BATCH if self.starts is None else min(_BATCH, self.starts - 1 - self.index)
+            ahead = min(_BATCH, due - self.index)
             batch = [(chosen[k % len(chosen)], k) for k in range(self.index, self.index + ahead)]
             found, status = self._together([partial(self._copy, *each) for each in batch], "copies")
             for (group, _), descended in zip(batch, found, strict=False):
@@ -198,12 +203,15 @@ class Search:
             self._save_if_due()
         return Status.CONVERGED
 
-    def _enough(self, groups: list[Group]) -> bool:
-        """Whether all symmetric starts that are due were tried."""
-        if self.starts is not None:
-            return self.index >= self.starts - 1
-        done = self.index / len(groups)
-        return sum(done * (1.0 / group.order + _OVERHEAD) for group in groups) >= self.plan.copies
+    def _due(self, groups: list[Group]) -> int:
+        """How many symmetric starts there are to be: as many as do the planned work, taken in turn."""
+        if not groups or self.starts is not None:
+            return self.starts - 1 if groups and self.starts is not None else 0
+        count, work = 0, 0.0
+        while work < self.plan.copies:
+            work += 1.0 / groups[count % len(groups)].order + _OVERHEAD
+            count += 1
+        return count
 
     def _copy(self, group: Group, index: int, budget: Budget) -> Descended:
         points, images = symmetric_start(group, self.n, np.random.default_rng((*self._seeds(1), index)))
