@@ -8,6 +8,7 @@ the ratio of every pair is taken, and the median printed.
 """
 
 import argparse
+import os
 import platform
 import statistics
 import time
@@ -15,9 +16,10 @@ from pathlib import Path
 
 import torch
 
-from tammes import bench, losses
+from tammes import bench, losses, pairs
 from tammes.solvers.sgd import DTYPES
 
+MANY = [(1_500, 3), (2_000, 4), (4_000, 8), (10_000, 5), (50_000, 3)]
 SIZES = [(30, 3), (130, 3), (30, 4), (130, 4), (600, 4), (30, 5), (130, 5)]
 
 
@@ -61,6 +63,35 @@ def seconds(step, repeats):
     return (time.perf_counter() - start) / repeats
 
 
+def many_rows(repeats):
+    """Steps at sizes where tiles of cosines are too many: neighbours by a tree, on all cores, against tiles."""
+    cores = len(os.sched_getaffinity(0))
+    torch.set_num_threads(cores)
+    lines = [
+        "",
+        "## Many rows",
+        "",
+        f"Ours, float64, {cores} threads: neighbours by tiles of cosines, and by a tree. Target at (3, 50000): 0.3 s.",
+        "",
+        "| (d, n) | tiles, s a step | tree, s a step | ratio, median |",
+        "|---|---|---|---|",
+    ]
+    limit = pairs._TREE_DIMENSION
+    for n, d in MANY:
+        step, columns = ours(n, d, torch.float64), []
+        step()
+        for _ in range(repeats if n < 10_000 else min(repeats, 3)):
+            pairs._TREE_DIMENSION = 0
+            tiles = seconds(step, 1)
+            pairs._TREE_DIMENSION = limit
+            columns.append((tiles, seconds(step, 1)))
+        medians = [statistics.median(column) for column in zip(*columns, strict=True)]
+        ratio = statistics.median(a / b for a, b in columns)
+        lines.append(f"| ({d}, {n}) | {medians[0]:.3f} | {medians[1]:.3f} | {ratio:.1f} |")
+        print(lines[-1], flush=True)
+    return lines
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dtype", choices=DTYPES)
@@ -92,6 +123,7 @@ def main():
                 f"| {min(ratios):.1f} to {max(ratios):.1f} |"
             )
             print(lines[-1], flush=True)
+    lines += many_rows(options.pairs)
     if options.out:
         options.out.write_text("\n".join([*lines, "", "Command: `python benchmarks/mma_step.py`"]) + "\n")
 

@@ -39,6 +39,7 @@ _SHORT_SECONDS = 5.0
 _SHORT_WORK = 1e5  # starts * n^1.75 * d: about a second
 _CLIMB = (32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0)  # exponents from a given code: high ones stay near it
 _LEAST_ROWS = 4  # copies of the points that any way of making and measuring them holds at once
+_LOSS_ROWS = 20  # likewise of a loss's batch: 16 at the peak at (10^6, 3), tiles not counted
 _TENSORS = 200  # points up to which a single climb is not worth the loading of compiled code
 
 
@@ -178,7 +179,14 @@ def solve(
     given = {name: value for name, value in changes.items() if value is not None}
     solver = dataclasses.replace(sgd.PRESETS[preset or "paper"], **given)
     where = sgd.resolve_device(device)
-    origin, points = _starts(n, d, 1 if starts is None else starts, seed, init)
+    many = 1 if starts is None else starts
+    memory.require(
+        "n" if many == 1 else "starts",
+        n if many == 1 else many,
+        _LOSS_ROWS * 8.0 * many * n * d,
+        f"a batch of {many} starts of {n} points in R^{d}",
+    )
+    origin, points = _starts(n, d, many, seed, init)
     settings: dict[str, Any] = {
         "loss": {"name": chosen.name, **dataclasses.asdict(chosen)},
         "preset": preset or "paper",

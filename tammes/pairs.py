@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -33,6 +34,8 @@ _TILE_ON_GPU = 1 << 26
 _CHUNK = 1 << 18  # numbers of a chunk of rows: likewise
 _TINY = 1e-300
 _SMALL = 1 << 21  # cosines up to which handing work to threads costs more than they save
+_TREE_POINTS_A_DIMENSION = 500  # rows from which a k-d tree beats tiles of cosines, by the dimension, in at most
+_TREE_DIMENSION = 8  # so many dimensions: measured in benchmarks/mma_step.md
 _NOBODY = -3.0  # the cosine of a pair that does not count: below every other
 
 
@@ -120,6 +123,8 @@ def nearest_rows(
 ) -> Tensor:
     """Index of the nearest other row of every row, shape `(B, n)`; -1 where there is none.
 
+    Cost: O(n^2 d) time in tiles; O(n log n) by a k-d tree for many rows in at most 8 dimensions on a CPU.
+
     Args:
         rows: finite rows of any non-zero length, `(B, n, d)`.
         length: their lengths, `(B, n, 1)`.
@@ -129,6 +134,8 @@ def nearest_rows(
         labels: rows of one label are no neighbours, `(B, n)`.
     """
     batch, n, d = rows.shape
+    if d <= _TREE_DIMENSION and n >= _TREE_POINTS_A_DIMENSION * d and labels is None and not on_gpu(rows):
+        return torch.stack([_nearest_by_tree(unit, antipodal=antipodal) for unit in unit_rows(rows, length)])
     if unit is None:
         unit = unit_rows(rows, length, block_dtype(rows))
     best, nearest = unit.new_empty(0), torch.empty(0)
@@ -161,6 +168,19 @@ def nearest_rows(
             group = None if labels is None else labels[k, crowd]
             nearest[k, crowd] = crowd[_nearest_by_chord(among, antipodal=antipodal, labels=group)]
     return nearest
+
+
+def _nearest_by_tree(unit: Tensor, *, antipodal: bool) -> Tensor:
+    """Nearest row of float64 unit rows `(n, d)` on the CPU, `(n,)`; chords tell near-copies apart."""
+    from scipy.spatial import cKDTree
+
+    ends = (torch.cat([unit, -unit]) if antipodal else unit).numpy()
+    own = np.arange(len(unit))
+    # Cutting boxes in the middle rather than at medians makes the tree in half the time, and even sets stay shallow.
+    tree = cKDTree(ends, compact_nodes=False, balanced_tree=False)
+    found = np.asarray(tree.query(ends[own], k=3 if antipodal else 2, workers=torch.get_num_threads())[1]) % len(unit)
+    other = (found != own[:, None]).argmax(axis=1)  # copies may come before the row itself
+    return torch.from_numpy(found[own, other])
 
 
 def _row_maxima(gram: Tensor) -> tuple[Tensor, Tensor]:

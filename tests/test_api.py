@@ -167,3 +167,8 @@ def test_bad_points_unknown_names_missing_devices(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(DeviceError, match="CUDA is not available"):
         tammes.solve(7, 3, device="cuda")
+
+
+def test_a_batch_that_does_not_fit_is_refused_before_the_work():
+    with pytest.raises(InvalidParameterError, match=r"`starts` must be smaller: a batch of 1000000 starts of 100000 p"):
+        tammes.solve(100_000, 3, "mma", starts=10**6)

@@ -131,3 +131,62 @@ def test_small_weights_are_given_one_thread_and_the_others_back(shape, few):
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def crowd(kind, n, d):
+    """Rows that are hard for a tree: copies, lines, heaps."""
+    rng = np.random.default_rng(7)
+    points = rng.normal(size=(n, d))
+    if kind == "copies":
+        points[n // 2 :] = points[: n - n // 2]
+        points[:40] = points[0]
+    elif kind == "antipodes":
+        points[n // 2 :] = -3.0 * points[: n - n // 2]
+    elif kind == "one cap":
+        points = np.eye(d)[0] + 1e-7 * points
+    elif kind == "heaps":
+        points = rng.normal(size=(9, d))[rng.integers(0, 9, n)] + 1e-4 * points
+    return torch.from_numpy(points)
+
+
+@pytest.mark.parametrize("antipodal", [False, True])
+@pytest.mark.parametrize("kind", ["spread", "copies", "antipodes", "one cap", "heaps"])
+@pytest.mark.parametrize(
+    ("n", "d", "dtype"), [(1500, 3, torch.float64), (1000, 2, torch.float32), (2500, 5, torch.float32)]
+)
+def test_a_tree_finds_what_tiles_find(n, d, dtype, kind, antipodal, monkeypatch):
+    """The same chords: of rows at the same distance either may be the nearest."""
+    weight = crowd(kind, n, d).to(dtype)[None]
+    length = pairs.row_lengths(weight)
+    by_tree = pairs.nearest_rows(weight, length, antipodal=antipodal)[0]
+    monkeypatch.setattr(pairs, "_TREE_DIMENSION", 0)
+    by_tiles = pairs.nearest_rows(weight, length, antipodal=antipodal)[0]
+    unit = pairs.unit_rows(weight, length)[0].numpy()
+    chords = []
+    for found in (by_tree.numpy(), by_tiles.numpy()):
+        assert (found != np.arange(n)).all()
+        chord = np.linalg.norm(unit - unit[found], axis=1)
+        chords.append(np.minimum(chord, np.linalg.norm(unit + unit[found], axis=1)) if antipodal else chord)
+    assert np.abs(chords[0] - chords[1]).max() <= (1e-15 if dtype == torch.float64 else 2e-6)
+
+
+def test_a_tree_serves_from_where_it_wins_and_only_there(monkeypatch):
+    used = []
+    monkeypatch.setattr(pairs, "_nearest_by_tree", lambda unit, **_: used.append(unit.shape) or torch.zeros(len(unit)))
+    for n, d in ((1500, 3), (1499, 3), (4500, 9)):
+        weight = torch.randn(1, n, d, generator=torch.Generator().manual_seed(0))
+        pairs.nearest_rows(weight, pairs.row_lengths(weight))
+        pairs.nearest_rows(weight, pairs.row_lengths(weight), labels=torch.arange(n)[None])
+    assert used == [(1500, 3)]
+
+
+@pytest.mark.parametrize("antipodal", [False, True])
+def test_losses_of_many_rows_do_not_depend_on_how_neighbours_are_found(antipodal, monkeypatch):
+    weight = crowd("spread", 1800, 3)
+    weight[5] = 0.0
+    for loss in (losses.MMA(antipodal=antipodal), losses.Cosine(antipodal=antipodal)):
+        by_tree = loss.value_and_grad(weight)
+        with monkeypatch.context() as patched:
+            patched.setattr(pairs, "_TREE_DIMENSION", 0)
+            by_tiles = loss.value_and_grad(weight)
+        torch.testing.assert_close(by_tree, by_tiles, rtol=1e-13, atol=1e-15)
