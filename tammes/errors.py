@@ -23,6 +23,7 @@ __all__ = [
     "NotTabulatedError",
     "TammesError",
     "UnknownNameError",
+    "WorkersLostError",
     "check_integer",
     "check_number",
 ]
@@ -104,6 +105,13 @@ class FileFormatError(TammesError, ValueError):
 
 class DeviceError(TammesError, RuntimeError):
     """The requested device is not there. Nothing falls back in silence."""
+
+
+class WorkersLostError(TammesError, RuntimeError):
+    """Those who did the work went away, or bring back what is none; what was found before is kept."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The workers are lost: {reason}.")
 
 
 def check_integer(name: str, value: object, least: int) -> int:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tammes.commands.archive import ArchiveFolder, warnings_told
-from tammes.errors import InvalidParameterError
+from tammes.errors import InvalidParameterError, WorkersLostError
 from tammes.options import Dimension, Force, Json, duration, integer
 from tammes.terminal import interruptible, print_json, progress_bar, uninterrupted
+
+if TYPE_CHECKING:
+    from tammes.result import Result
 
 __all__ = ["Antipodal", "Symmetry", "Workers", "search", "sizes"]
 
@@ -63,6 +66,9 @@ def search(
     ] = None,
     seed: Annotated[int, typer.Option(parser=integer("seed", 0), metavar="N", help="Seed of all random numbers.")] = 0,
     workers: Workers = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A Dask cluster does the work: tcp://host:8786.")
+    ] = None,
     symmetry: Symmetry = "auto",
     antipodal: Antipodal = False,
     archive: ArchiveFolder = None,
@@ -93,13 +99,14 @@ def search(
         "starts": starts,
         "seed": seed,
         "workers": workers,
+        "scheduler": scheduler,
         "symmetry": symmetry,
         "antipodal": antipodal,
         "archive": kept,
         "resume": resume,
     }
     if angle is not None:
-        own = {name: settings[name] for name in ("seed", "workers", "symmetry", "archive", "resume")}
+        own = {name: settings[name] for name in ("seed", "workers", "scheduler", "symmetry", "archive", "resume")}
         _pack(d, angle, time, own, output, as_json=as_json, force=force)
         return
     if len(wanted) > 1:
@@ -119,8 +126,16 @@ def search(
         print_json(result.to_dict() | {"file": saved[0]})
     else:
         report.console().print(report.result_block(result, saved))
+    _exit_as(result)
+
+
+def _exit_as(result: Result) -> None:
+    """The exit status of a search that did not come to its own end."""
     if result.interrupted:
         raise typer.Exit(130)
+    if result.status.code == "workers-lost":
+        lost = result.phases[-1].get("lost", result.status.sentence)
+        raise WorkersLostError(str(lost).removeprefix("The workers are lost: ").rstrip("."))
 
 
 def _pack(
@@ -153,8 +168,7 @@ def _pack(
         out = report.console()
         out.print(report.packing_block(found))
         out.print(report.result_block(found.result, saved))
-    if found.result.interrupted:
-        raise typer.Exit(130)
+    _exit_as(found.result)
 
 
 def _sweep(

@@ -1,26 +1,36 @@
-"""Who does the rounds: this process, or one worker process a core, each with a single thread."""
+"""Who does the rounds: this process, worker processes with a single thread each, or anybody's executor.
+
+A round is lost with its worker, and done again; what comes back is measured before it is believed. No more
+is asked of an executor than `submit`, so that whatever schedules work on a cluster can serve.
+"""
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from multiprocessing.sharedctypes import RawValue
+from typing import Any, Protocol
 
-from threadpoolctl import threadpool_limits
-
+import tammes
+from tammes.errors import TammesError, WorkersLostError
+from tammes.hunting.acceptance import fault
 from tammes.hunting.rounds import Outcome, Round, run_round
-
-if TYPE_CHECKING:
-    from multiprocessing.synchronize import Event
+from tammes.hunting.threads import one_thread
 
 __all__ = ["Crew", "Pending", "cores"]
 
-_stop: Event | None = None  # of this worker process
+_TRIES = 4
+"""How often a round is done before it is given up: more than one bad worker would be needed."""
+_GRACE = 60.0  # seconds after its deadline that an outcome may take to come back
+
+_stop: Any = None  # of this worker process: a byte of shared memory. A lock, as in an Event, might die with its holder
 
 
 def cores() -> int:
@@ -42,55 +52,114 @@ class _Deferred:
         self._task = task
 
     def result(self) -> Outcome:
-        with threadpool_limits(1):
+        with one_thread():
             return run_round(self._task)
 
 
+class _Sent:
+    """A round that somebody else does; again, where its outcome is lost or false."""
+
+    def __init__(self, crew: Crew, task: Round) -> None:
+        self._crew, self._task = crew, task
+        self._future = crew._send(task)
+
+    def result(self) -> Outcome:
+        reason = ""
+        for attempt in range(_TRIES):
+            if attempt:
+                self._crew.redone += 1
+                self._future = self._crew._send(self._task)
+            left = self._task.deadline + _GRACE - time.time()
+            try:
+                outcome = self._future.result(None if math.isinf(left) else max(0.0, left))
+            except TimeoutError:
+                raise WorkersLostError(f"round {self._task.index} has not come back long after its time") from None
+            except TammesError:
+                raise  # the round itself says no, and would again
+            except Exception as error:  # whatever anybody's executor raises: the worker is lost
+                reason = f"{type(error).__name__}: {error}".rstrip(": ")
+            else:
+                false = fault(self._task, outcome)
+                if false is None:
+                    return outcome
+                reason = false
+        raise WorkersLostError(f"round {self._task.index} was lost {_TRIES} times ({reason})")
+
+
 class Crew:
-    """Does rounds; one after another here, or in worker processes.
+    """Does rounds; one after another here, in worker processes, or through an executor.
 
     One thread a worker, whatever their number: BLAS gives other last digits with other thread
     counts, and the same search must give the same codes.
 
-    A context manager: the workers go home at its end.
+    A context manager: the worker processes go home at its end; an executor that was given stays.
 
     Args:
-        workers: processes; with 1 the rounds are done in this process, when they are asked for.
+        workers: processes; with 1 the rounds are done in this process, when they are asked for. Of an
+            executor: how many it has, for the record.
+        executor: who does the rounds instead: anything with the `submit` of `concurrent.futures`.
+
+    Attributes:
+        redone: rounds that had to be done again, because a worker or its outcome was lost.
     """
 
-    def __init__(self, workers: int) -> None:
-        self._pool: Executor | None = None
-        self._halt: Any = None
-        self._under_way: list[Future[Outcome]] = []
+    def __init__(self, workers: int, executor: Executor | None = None) -> None:
         self.workers = workers
-        if workers > 1:
-            context = multiprocessing.get_context("spawn")  # compiled code and threads do not survive a fork
-            self._halt = context.Event()
-            self._pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(self._halt,))
+        self.redone = 0
+        self._under_way: list[Future[Outcome]] = []
+        self._own = executor is None
+        self._pool: Executor | None = executor
+        self._halt: Any = None
+        if executor is None and workers > 1:
+            self._halt = RawValue("b", 0)
+            self._pool = self._processes()
+
+    def _processes(self) -> ProcessPoolExecutor:
+        """Worker processes, which begin with their first round."""
+        context = multiprocessing.get_context("spawn")  # compiled code and threads do not survive a fork
+        return ProcessPoolExecutor(self.workers, mp_context=context, initializer=_begin, initargs=(self._halt,))
 
     def submit(self, task: Round) -> Pending:
-        """The round's outcome, once its `result` is asked for; processes begin at once."""
-        if self._pool is not None:
+        """The round's outcome, once its `result` is asked for; others begin at once."""
+        return _Deferred(task) if self._pool is None else _Sent(self, task)
+
+    def _send(self, task: Round) -> Future[Outcome]:
+        """Hand a round out; to new processes where the old ones are gone."""
+        assert self._pool is not None
+        if self._own:
             with _main_left_out():
-                sent = self._pool.submit(_work, task)
-            self._under_way = [each for each in self._under_way if not each.done()] + [sent]
-            return sent
-        return _Deferred(task)
+                try:
+                    sent = self._pool.submit(_work, task)
+                except BrokenExecutor:
+                    self._pool.shutdown(wait=False, cancel_futures=True)
+                    self._pool = self._processes()
+                    sent = self._pool.submit(_work, task)
+        else:
+            try:
+                sent = self._pool.submit(_work_elsewhere, task, tammes.__version__)
+            except Exception as error:
+                raise WorkersLostError(f"the executor takes no more work ({type(error).__name__}: {error})") from error
+        self._under_way = [each for each in self._under_way if not each.done()] + [sent]
+        return sent
 
     def recall(self) -> None:
-        """End the rounds under way at their next stop and forget the others; the workers stay for the next search."""
-        if self._pool is not None:
-            self._halt.set()
-            for future in self._under_way:
-                future.cancel()
+        """End the rounds under way at their next stop and forget the others; the workers stay for the next search.
+
+        Somebody else's workers end the rounds that they have begun in their own time; nobody waits for those.
+        """
+        if self._halt is not None:
+            self._halt.value = 1
+        for future in self._under_way:
+            future.cancel()
+        if self._halt is not None:
             wait(self._under_way)
-            self._under_way.clear()
-            self._halt.clear()
+            self._halt.value = 0
+        self._under_way.clear()
 
     def dismiss(self) -> None:
         """Recall, and send the workers home."""
-        if self._pool is not None:
-            self.recall()
+        self.recall()
+        if self._own and self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
     def __enter__(self) -> Crew:
@@ -117,15 +186,22 @@ def _main_left_out() -> Iterator[None]:
         vars(main).update(kept)
 
 
-def _begin(halt: Event) -> None:
+def _begin(halt: Any) -> None:
     """Set a worker process up."""
     global _stop  # noqa: PLW0603 - a worker process has one
     _stop = halt
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's: it keeps the best code, then dismisses
-    threadpool_limits(1)
 
 
 def _work(task: Round) -> Outcome:
     """A round in a worker process."""
-    assert _stop is not None
-    return run_round(task, _stop.is_set)
+    with one_thread():
+        return run_round(task, lambda: bool(_stop.value))
+
+
+def _work_elsewhere(task: Round, version: str) -> Outcome:
+    """A round in somebody's worker, which may be of another day."""
+    if tammes.__version__ != version:
+        raise WorkersLostError(f"a worker has tammes {tammes.__version__}, the search {version}: install the same")
+    with one_thread():
+        return run_round(task)

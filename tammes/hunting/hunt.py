@@ -18,6 +18,7 @@ import numpy as np
 
 from tammes import tables
 from tammes.bounds import best as bounds
+from tammes.errors import WorkersLostError
 from tammes.geometry import Floats
 from tammes.hunting.crew import Crew, Pending
 from tammes.hunting.pool import SAME_ANGLE, Member, Pool
@@ -129,6 +130,8 @@ class Hunt:
     """Rounds of moves when the best code was found."""
     ending: bool = False
     """Whether the last `save` of a run is being called."""
+    lost: str | None = None
+    """Why the workers were lost, if they were."""
 
     def __post_init__(self) -> None:
         n, d = self.problem.n, self.problem.d
@@ -171,7 +174,10 @@ class Hunt:
             save: called after every round, and at the end.
 
         Returns:
-            The reason. Ctrl-C is one of them: the pool is kept.
+            The reason. Ctrl-C is one of them, and workers that are lost once something was found: the pool is kept.
+
+        Raises:
+            WorkersLostError: if they are lost before.
         """
         budget = Budget(limits.seconds)
         self.ending = False
@@ -205,6 +211,11 @@ class Hunt:
                 save(self)
         except KeyboardInterrupt:
             return Status.INTERRUPTED
+        except WorkersLostError as error:
+            if self.pool.best is None:
+                raise
+            self.lost = str(error)
+            return Status.WORKERS_LOST
         finally:
             crew.recall()
             self.ending = True
@@ -356,6 +367,7 @@ class Hunt:
             "found_by": None if best is None else best.arm,
             "symmetry_of_start": None if best is None else best.group,
             "hits": dict(self.hits),
+            **({} if self.lost is None else {"lost": self.lost}),
             "pool_degrees": [math.degrees(member.angle) for member in self.pool.members],
             "arms": {
                 arm.name: {"rounds": arm.rounds, "improvements": arm.improvements, "hits": arm.hits}

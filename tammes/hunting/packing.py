@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +19,10 @@ from tammes import tables
 from tammes.api import solve
 from tammes.closed_forms import check_size, closed_form
 from tammes.errors import InvalidParameterError
-from tammes.hunting.crew import Crew, cores
+from tammes.hunting.cluster import hired
 from tammes.hunting.session import search
 from tammes.result import Result
+from tammes.solvers.run import Status
 
 __all__ = ["Packing", "Probe", "largest_size", "pack"]
 
@@ -109,6 +111,8 @@ def pack(
     *,
     time_limit: float = 60.0,
     workers: int | None = None,
+    executor: Executor | None = None,
+    scheduler: str | None = None,
     show: Callable[[Probe, int], None] = lambda *_: None,
     **settings: Any,
 ) -> Packing:
@@ -119,6 +123,8 @@ def pack(
         degrees: the angle to keep.
         time_limit: seconds, of the whole.
         workers: processes; all cores by default.
+        executor: who does the work instead, as in `search`.
+        scheduler: address of a Dask scheduler, likewise.
         show: called with every probe and the most points that bounds allow.
         settings: of every `search`: seed, symmetry, archive, resume.
 
@@ -135,7 +141,7 @@ def pack(
     best = solve(low, d)
     high = limit + 1  # the first size that was not reached, or is not possible
     n = limit
-    with Crew(workers or cores()) as crew:
+    with hired(workers, executor=executor, scheduler=scheduler) as crew:
         while low < limit:
             left = time_limit - (time.monotonic() - began)
             if left <= 0.0:
@@ -152,7 +158,7 @@ def pack(
                 high = max(high, n + 1)
             else:
                 high = n
-            if result.interrupted or (last and not probes[-1].reached):
+            if result.interrupted or result.status is Status.WORKERS_LOST or (last and not probes[-1].reached):
                 break
             guess = _largest_known(degrees, d) if len(probes) == 1 else int(n * (angle / degrees) ** (d - 1))
             n = min(max(guess, low + 1), max(high - 1, low + 1))

@@ -18,7 +18,7 @@ from typing import Any
 from tammes import files
 from tammes.closed_forms import check_size
 from tammes.errors import FileAccessError
-from tammes.hunting.crew import Crew, cores
+from tammes.hunting.cluster import hired
 from tammes.hunting.session import search
 from tammes.result import Result
 from tammes.solvers.run import Status
@@ -87,7 +87,9 @@ def run(
     began, spent, rows = time.monotonic(), dict.fromkeys(sizes, 0.0), dict[int, Row]()
     left = list(sizes)
     finished = {status.code for status in _DONE}
-    with Crew(settings.get("workers") or cores()) as crew:
+    settings = dict(settings)
+    hands = {name: settings.pop(name, None) for name in ("workers", "executor", "scheduler")}
+    with hired(hands["workers"], executor=hands["executor"], scheduler=hands["scheduler"]) as crew:
         for k in range(len(_PASSES)):
             pass_end = began + seconds * sum(_PASSES[: k + 1])
             for done, n in enumerate(left):
@@ -98,7 +100,7 @@ def run(
                 rows[n] = _row(result, spent[n])
                 _write(folder, [rows[m] for m in sorted(rows)])
                 show(rows[n], done + 1, len(left))
-                if result.interrupted:
+                if result.interrupted or result.status is Status.WORKERS_LOST:
                     return [rows[m] for m in sorted(rows)], True
             left = [n for n in left if rows[n].status not in finished]
     return [rows[m] for m in sorted(rows)], False

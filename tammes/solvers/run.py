@@ -52,6 +52,7 @@ class Status(enum.Enum):
     )
     START = "start-returned", "The time limit left no time for one iteration: the start is returned as it was drawn."
     INTERRUPTED = "interrupted", "Interrupted; the best code so far was kept."
+    WORKERS_LOST = "workers-lost", "The workers are lost; the best code so far was kept. The same command goes on."
     NON_FINITE = (
         "non-finite",
         "The loss became infinite or not a number; the best finite code was kept. Try float64, "
