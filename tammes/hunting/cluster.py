@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 from collections.abc import Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -56,6 +57,7 @@ def _dask(address: str) -> Iterator[Crew]:
     except ImportError:
         raise MissingPackageError("--scheduler", "distributed", "distributed") from None
     try:
+        _await_answer(distributed, address)
         client = distributed.Client(address, timeout=_SECONDS, set_as_default=False, name="tammes")
     except (OSError, TimeoutError) as error:  # Dask's own are kinds of these
         raise WorkersLostError(
@@ -72,6 +74,21 @@ def _dask(address: str) -> Iterator[Crew]:
             yield crew
     finally:
         client.close(timeout=_SECONDS)
+
+
+def _await_answer(distributed: Any, address: str) -> None:
+    """Shake hands with the scheduler; Dask's own client waits without end for one that listens and says nothing.
+
+    Raises:
+        OSError, TimeoutError: if nobody answers.
+    """
+
+    async def greet() -> None:
+        comm = await asyncio.wait_for(distributed.comm.connect(address, timeout=_SECONDS), _SECONDS)
+        await comm.close()
+
+    with ThreadPoolExecutor(1) as aside:  # a notebook's thread has a loop of its own, already running
+        aside.submit(lambda: asyncio.run(greet())).result()
 
 
 def _first_line(error: BaseException) -> str:
