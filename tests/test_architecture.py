@@ -21,6 +21,7 @@ FLOORS = {
     "nn.rows": 1,
     "memory": 1,
     "pairs": 1,
+    "solvers.fused": 1,
     "solvers.run": 1,
     "bounds.classical": 2,
     "bounds.linear_program": 2,
@@ -34,6 +35,7 @@ FLOORS = {
     "guarantee": 2,
     "solvers.bordered": 2,
     "solvers.cells": 2,
+    "solvers.forces": 2,
     "solvers.kernels": 2,
     "stress": 2,
     "symmetry": 2,
@@ -132,7 +134,7 @@ FLOORS = {
 }
 # The search wing, with all of losses and nn; the last two load it when they run.
 TORCH = {"checkpoints", "directions", "layers", "pairs", "solvers.continuation", "solvers.prototypes", "solvers.sgd"}
-TORCH |= {"api", "bench"}
+TORCH |= {"api", "bench", "solvers.forces", "solvers.fused", "solvers.neighbourhoods"}
 NUMBA = {"solvers.kernels", "solvers.cells", "solvers.quasi_newton", "solvers.truncated"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

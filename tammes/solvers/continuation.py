@@ -6,21 +6,22 @@ With D_ij the squared chord and m its minimum,
 
 is a smooth bound on minus the logarithm of the smallest chord; it tends to it as p grows, and its
 minimisers tend to local maxima of the minimal angle at a rate O(1/p). This is the realisation in
-tensors: all pairs of all starts at once, on any device. `solvers.compiled` is the other one, for
-one start on a CPU.
+tensors, on any device: all pairs of all starts at once, or, with the forces of `solvers.neighbourhoods`,
+the near pairs of one start of many points. `solvers.compiled` and `solvers.large` are the other one, on a CPU.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
 from tammes.geometry import Floats
-from tammes.pairs import few_threads, on_gpu, row_lengths
+from tammes.pairs import few_threads, row_lengths
+from tammes.solvers.forces import All, Evaluate
 from tammes.solvers.run import Budget, Progress, ProgressCallback, Status, silent
 
 __all__ = ["Descended", "descend", "ladder", "soft_min"]
@@ -28,8 +29,9 @@ __all__ = ["Descended", "descend", "ladder", "soft_min"]
 _MEMORY = 10  # pairs of L-BFGS
 _TRIES = 25  # lengths of one direction
 _WINDOW = 20  # iterations after which the gain is judged
-_CPU_BLOCK = (1 << 15) - 1  # pairs at once: they fit a cache, and torch takes one thread for so few
-_GPU_BLOCK = 1 << 26  # 512 MiB
+_REPORT = 50  # passes after which a long rung reports
+_LOW = 16.0  # exponents up to here have most of the way to go: of a time limit that is shared out,
+_LOW_SHARE = 3.0  # they have so many times the part of a high one
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,13 @@ class Descended:
     """Unit rows, float64, shape `(B, n, d)`."""
     predicted: Floats
     """The largest cosine that a polish should reach, right to O(1/p^2) at a minimum of f_p, `(B,)`."""
+    chords: Floats
+    """Smallest chords of the points, `(B,)`."""
     status: Status
     evaluations: int
     """Of f_p and its gradient, over all starts."""
+    steps: int
+    """L-BFGS iterations, over all starts."""
 
 
 def ladder(first: float, last: float, factor: float = 2.0) -> tuple[float, ...]:
@@ -52,17 +58,19 @@ def ladder(first: float, last: float, factor: float = 2.0) -> tuple[float, ...]:
 
 
 @torch.no_grad()
-def soft_min(points: Tensor, p: float) -> tuple[Tensor, Tensor]:
+def soft_min(points: Tensor, p: float, *, fused: bool | None = None) -> tuple[Tensor, Tensor]:
     """`f_p` and its gradient along the sphere; scale-free, never overflows. O(n^2 d) time, memory in blocks.
 
     Args:
         points: unit rows, float64, shape `(B, n, d)`.
         p: exponent of the rung, dimensionless; powers of two cost least.
+        fused: as one kernel, or not; None for what is faster on CUDA, and not on a CPU.
 
     Returns:
         `(B,)` values, infinite where two rows coincide, and `(B, n, d)` gradients, zero there.
     """
-    return _evaluate(points, p)[:2]
+    found = All(fused=fused)(points, p)
+    return found.value, found.grad
 
 
 @torch.no_grad()
@@ -75,6 +83,8 @@ def descend(
     budget: Budget | None = None,
     progress: ProgressCallback = silent,
     stationary: float = 1e-5,
+    forces: Evaluate | None = None,
+    shared_out: bool = False,
 ) -> Descended:
     """Climb the ladder from every start.
 
@@ -84,76 +94,51 @@ def descend(
         iterations: L-BFGS iterations on each rung.
         device: where the tensors live.
         budget: wall-clock limit; None for none.
-        progress: called after every rung.
+        progress: called after every rung, and now and then on it.
         stationary: largest gradient row times the smallest chord at which a rung ends.
+        forces: of f_p; all pairs by default.
+        shared_out: give every rung a part of the budget, so that the last is reached.
 
     Returns:
         Unit points. The minimal angle may be smaller than at the start: the caller compares. A
         start with coinciding or non-finite rows stays as it is. Ctrl-C returns what there is.
     """
     rows = torch.tensor(points, dtype=torch.float64, device=device).reshape(-1, *points.shape[-2:])
-    climb = _Climb(rows / row_lengths(rows), budget)
+    climb = _Climb(rows / row_lengths(rows), All() if forces is None else forces)
     status, p = Status.CONVERGED, exponents[0]
     try:
         with few_threads(climb.points):
             for rung, p in enumerate(exponents, start=1):
-                climb.minimise(p, iterations, stationary)
-                chord = _evaluate(climb.points, p)[2].max().sqrt().item()
-                progress(Progress("ladder", rung, len(exponents), 2.0 * math.asin(min(1.0, 0.5 * chord))))
-                if climb.out_of_time():
+
+                def report(chord: float, rung: int = rung) -> None:
+                    progress(Progress("ladder", rung, len(exponents), 2.0 * math.asin(min(1.0, 0.5 * chord))))
+
+                share = _part(budget, exponents[rung - 1 :]) if shared_out else budget
+                climb.minimise(p, iterations, stationary, share, report)
+                report(math.sqrt(climb.forces(climb.points, p).least.max().item()))
+                if budget is not None and budget.spent():
                     status = Status.TIME_LIMIT
                     break
     except KeyboardInterrupt:
         status = Status.INTERRUPTED
         climb.write_back()
-    predicted = _evaluate(climb.points, p)[3]
-    return Descended(climb.points.cpu().numpy(), predicted.cpu().numpy(), status, climb.evaluations)
+    last = climb.forces(climb.points, p)
+    return Descended(
+        climb.points.cpu().numpy(),
+        last.predicted.cpu().numpy(),
+        last.least.sqrt().cpu().numpy(),
+        status,
+        climb.evaluations,
+        int(climb.steps),
+    )
 
 
-def _evaluate(x: Tensor, p: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """f_p `(B,)`, its tangent gradient `(B, n, d)`, the smallest D `(B,)`, the predicted cosine `(B,)`."""
-    batch, n, d = x.shape
-    near, weights, pulls = (torch.empty_like(x[..., 0]) for _ in range(3))  # (B, n)
-    grad = torch.empty_like(x)
-    block = _GPU_BLOCK if on_gpu(x) else _CPU_BLOCK
-    starts, height = max(1, block // (n * n)), max(1, block // n)
-    for first in range(0, batch, starts):
-        axes = x[first : first + starts].mT.contiguous()  # (b, d, n)
-        for top in range(0, n, height):
-            part = slice(first, first + starts), slice(top, top + height)
-            chord = [axes[:, k, part[1], None] - axes[:, k, None] for k in range(d)]  # d of (b, height, n)
-            inverse = chord[0] * chord[0]
-            for along in chord[1:]:
-                inverse.addcmul_(along, along)
-            inverse.diagonal(top, 1, 2).fill_(torch.inf)
-            near[part] = inverse.amin(dim=-1)
-            inverse.reciprocal_()
-            weight = _power(inverse * near[part][..., None], 0.5 * p)  # every row has its own scale
-            weights[part] = weight.sum(dim=-1)
-            weight *= inverse
-            pulls[part] = weight.sum(dim=-1)
-            for k, along in enumerate(chord):
-                grad[(*part, k)] = along.mul_(weight).sum(dim=-1)
-    least = near.amin(dim=-1)
-    share = _power(least[:, None] / near, 0.5 * p)  # from the scale of a row to that of the start
-    total = (share * weights).sum(dim=-1)  # every pair twice
-    value = (0.5 * total).log() / p - 0.5 * least.log()
-    grad *= (share * (-2.0 / total)[:, None])[..., None]
-    grad -= (grad * x).sum(dim=-1, keepdim=True) * x
-    predicted = 1.0 - 0.5 * total / (share * pulls).sum(dim=-1)  # c = 1 - D / 2
-    sound = least > 0.0
-    grad = torch.where(_rows(sound), grad, 0.0)
-    return torch.where(sound, value, torch.inf), grad, least, torch.where(sound, predicted, 1.0)
-
-
-def _power(base: Tensor, exponent: float) -> Tensor:
-    """`base ** exponent`, in place; by squarings where they will do, which are cheaper on a CPU."""
-    mantissa, squarings = math.frexp(exponent)
-    if mantissa != 0.5 or squarings < 1 or on_gpu(base):
-        return base.pow_(exponent)
-    for _ in range(squarings - 1):
-        base *= base
-    return base
+def _part(budget: Budget | None, left: Sequence[float]) -> Budget | None:
+    """The part of a limit that is due to the first of the rungs that are left."""
+    if budget is None:
+        return None
+    weights = [_LOW_SHARE if p <= _LOW else 1.0 for p in left]
+    return budget.part(weights[0] / sum(weights))
 
 
 def _rows(of_starts: Tensor) -> Tensor:
@@ -186,24 +171,24 @@ class _Working:
 class _Climb:
     """The batch on its way up."""
 
-    def __init__(self, points: Tensor, budget: Budget | None) -> None:
+    def __init__(self, points: Tensor, forces: Evaluate) -> None:
         n, d = points.shape[1:]
         self.points = points
+        self.forces = forces
         self.evaluations = 0
-        self._budget = budget
+        self.steps = torch.zeros((), dtype=torch.int64, device=points.device)  # counted without waiting
         area = 2.0 * math.pi ** (0.5 * d) / math.gamma(0.5 * d)
         self._spacing = min(2.0, (area / n) ** (1.0 / (d - 1)))  # steps are counted in it
         self._working: _Working | None = None
-
-    def out_of_time(self) -> bool:
-        return self._budget is not None and self._budget.spent()
 
     def write_back(self) -> None:
         """Put the starts that still move into the batch."""
         if self._working is not None:
             self.points[self._working.index] = self._working.x
 
-    def minimise(self, p: float, iterations: int, stationary: float) -> None:
+    def minimise(
+        self, p: float, iterations: int, stationary: float, budget: Budget | None, report: Callable[[float], None]
+    ) -> None:
         """L-BFGS on f_p from every start, each on its own; a pass evaluates all that still move.
 
         In a pass a start takes its step or shortens it, whatever the others do. Starts that are
@@ -212,7 +197,7 @@ class _Climb:
         x = self.points
         batch, size = len(x), x[0].numel()
         zero, none = x.new_zeros(batch), torch.zeros(batch, dtype=torch.int64, device=x.device)
-        value, grad, least, _ = _evaluate(x, p)
+        value, grad, least, _ = self.forces(x, p)
         self.evaluations += batch
         w = _Working(
             index=torch.arange(batch, device=x.device),
@@ -235,7 +220,7 @@ class _Climb:
         self._working = w
         _aim(w, torch.ones_like(w.done), -1, p, self._spacing)
         passes = 0
-        while not self.out_of_time():
+        while budget is None or not budget.spent():
             left = int((~w.done).sum())
             if 8 * left <= 7 * len(w.index):
                 self.write_back()
@@ -244,6 +229,8 @@ class _Climb:
                 break
             self._advance(w, p, passes % _MEMORY, iterations, stationary)
             passes += 1
+            if passes % _REPORT == 0:
+                report(math.sqrt(w.least.max().item()))
         self.write_back()
         self._working = None
 
@@ -251,9 +238,10 @@ class _Climb:
         """Every start tries its step: takes it where f_p falls enough (Armijo), else shortens it."""
         trial = w.x + _rows(w.step) * w.direction
         trial /= trial.norm(dim=-1, keepdim=True)
-        value, grad, least, _ = _evaluate(trial, p)
+        value, grad, least, _ = self.forces(trial, p)
         self.evaluations += len(trial)
         took = ~w.done & (value <= w.value + 1e-4 * w.step * w.slope)
+        self.steps += took.sum()
 
         step, change = (trial - w.x).flatten(1), (grad - w.grad).flatten(1)  # (b, n d)
         curvature, size = (step * change).sum(dim=-1), change.square().sum(dim=-1)
