@@ -48,6 +48,7 @@ FLOORS = {
     "point_groups": 3,
     "solvers.continuation": 3,
     "solvers.interior": 3,
+    "solvers.neighbourhoods": 3,
     "solvers.prototypes": 3,
     "solvers.sgd": 3,
     "solvers.truncated": 3,

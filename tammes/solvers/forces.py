@@ -25,6 +25,7 @@ __all__ = ["All", "Evaluate", "Fade", "Forces", "join", "row_sums", "scalars", "
 _CPU_TILE = (1 << 15) - 1  # pairs at once: they fit a cache, and torch takes one thread for so few
 _GPU_TILE = 1 << 26  # 512 MiB a temporary
 _GPU_PART = 0.25  # of the free memory, for the temporaries of a tile
+_DIAMETER = 4.0  # squared
 _UNROLLED = 16  # dimensions up to which a kernel may be written out axis by axis
 
 
@@ -136,10 +137,10 @@ def row_sums(
         the scale m_i of every row, `(b, h)`; sums of (m_i / D)^(p/2) T, and of these over D, `(b, h)`; and the
         forces, `(b, h, d)`, at that scale.
     """
-    near = square.amin(dim=-1)
+    near = square.amin(dim=-1).clamp_max(_DIAMETER)  # a row may have no pairs
     away = None
     if fade is not None:
-        near = torch.clamp(near, max=fade.end)  # a row may have no neighbours
+        near = torch.clamp(near, max=fade.end)
         away = (square - fade.begin).mul_(1.0 / (fade.end - fade.begin)).clamp_(0.0, 1.0)
     inverse = square.reciprocal_()
     weight = _power(inverse * near[..., None], exponent)
