@@ -70,7 +70,8 @@ def _dask(address: str) -> Iterator[Crew]:
     try:
         threads = sum(worker["nthreads"] for worker in client.scheduler_info(n_workers=-1)["workers"].values())
         # Not pure: two rounds that look alike are still two.
-        with Crew(threads, client.get_executor(pure=False)) as crew:
+        executor = client.get_executor(pure=False)
+        with Crew(threads, executor, lambda: client.status not in {"closing", "closed"}) as crew:
             yield crew
     finally:
         client.close(timeout=_SECONDS)

@@ -6,13 +6,12 @@ is asked of an executor than `submit`, so that whatever schedules work on a clus
 
 from __future__ import annotations
 
-import math
 import multiprocessing
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from multiprocessing.sharedctypes import RawValue
@@ -69,11 +68,8 @@ class _Sent:
             if attempt:
                 self._crew.redone += 1
                 self._future = self._crew._send(self._task)
-            left = self._task.deadline + _GRACE - time.time()
             try:
-                outcome = self._future.result(None if math.isinf(left) else max(0.0, left))
-            except TimeoutError:
-                raise WorkersLostError(f"round {self._task.index} has not come back long after its time") from None
+                outcome = self._await()
             except TammesError:
                 raise  # the round itself says no, and would again
             except Exception as error:  # whatever anybody's executor raises: the worker is lost
@@ -84,6 +80,16 @@ class _Sent:
                     return outcome
                 reason = false
         raise WorkersLostError(f"round {self._task.index} was lost {_TRIES} times ({reason})")
+
+    def _await(self) -> Outcome:
+        """The outcome; not for ever, whatever becomes of those who were to bring it."""
+        while not self._future.done():
+            if time.time() > self._task.deadline + _GRACE:
+                raise WorkersLostError(f"round {self._task.index} has not come back long after its time")
+            if not self._crew.reachable():
+                raise WorkersLostError("those who schedule their work went away")
+            wait([self._future], timeout=1.0)
+        return self._future.result()
 
 
 class Crew:
@@ -98,13 +104,17 @@ class Crew:
         workers: processes; with 1 the rounds are done in this process, when they are asked for. Of an
             executor: how many it has, for the record.
         executor: who does the rounds instead: anything with the `submit` of `concurrent.futures`.
+        reachable: whether they can still be asked, where an executor's own futures would never say so.
 
     Attributes:
         redone: rounds that had to be done again, because a worker or its outcome was lost.
     """
 
-    def __init__(self, workers: int, executor: Executor | None = None) -> None:
+    def __init__(
+        self, workers: int, executor: Executor | None = None, reachable: Callable[[], bool] = lambda: True
+    ) -> None:
         self.workers = workers
+        self.reachable = reachable
         self.redone = 0
         self._under_way: list[Future[Outcome]] = []
         self._own = executor is None
