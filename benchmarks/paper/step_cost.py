@@ -1,0 +1,265 @@
+"""What MMA adds to a training step: time and peak memory of a step with it, over those of the plain step.
+
+VGG19-BN for 100 classes, batch 128 of 32 x 32 pixels, SGD with momentum and weight decay; forward, backward and
+update. The plain step, the step with MMA and the step with MMA whose neighbours are looked up every tenth time take
+turns in one process, step by step, each on a network of its own. A pair is ten steps of each, of which the last
+kind looks up once; the ratio is taken pair by pair, and the median of the pairs is quoted. Peak memory is what comes
+on top of the libraries, in a process of its own for each kind.
+
+    python -m benchmarks.paper.step_cost --pairs 5 --threads 1 [--device cuda] --out benchmarks/paper/step_cost.md
+
+What was measured is kept beside the report as JSON: a run on another device adds its rows, and replaces no other's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks.paper import models
+from tammes import bench, files
+from tammes.errors import DeviceError, TammesError, check_integer
+from tammes.nn import Regularizer
+
+__all__ = ["FORMS", "main", "markdown", "measure", "ratios"]
+
+FORMS: Mapping[str, tuple[int | None, float | None]] = {
+    "plain": (None, None),
+    "MMA at every step": (1, 1.36),
+    "MMA, `refresh_every=10`": (10, 1.10),
+}
+"""Of each kind of step `refresh_every`, and how many plain steps it may cost at most."""
+
+DEMANDED = ("vgg19-bn", 128)
+"""The network and the batch that this is demanded of."""
+
+STEPS = 10  # of a pair: one look-up of `refresh_every=10`
+DEVICES = ("cpu", "cuda")
+
+
+class Training:
+    """A network in training on one batch of noise: its values do not matter, the work does."""
+
+    def __init__(self, form: str, options: argparse.Namespace) -> None:
+        torch.manual_seed(0)
+        size, classes = options.size, 100
+        self.device = options.device
+        self.model = models.build(options.model, classes, size).to(self.device)
+        self.images = torch.randn(options.batch, 3, size, size).to(self.device)
+        self.labels = torch.randint(classes, (options.batch,)).to(self.device)
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+        refresh_every = FORMS[form][0]
+        self.reg = None if refresh_every is None else Regularizer(self.model, "mma", 0.07, refresh_every=refresh_every)
+
+    def step(self) -> None:
+        """Forward, backward, update."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = nn.functional.cross_entropy(self.model(self.images), self.labels)
+        if self.reg is not None:
+            loss = loss + self.reg()
+        loss.backward()
+        self.optimizer.step()
+
+    def forget(self) -> None:
+        """Let the next step look its neighbours up."""
+        if self.reg is not None:
+            self.reg.load_state_dict(self.reg.state_dict() | {"calls": 0})
+
+
+def seconds(work: Callable[[], None], device: str) -> float:
+    """Wall time of one call, until the device has done it."""
+    _synchronize(device)
+    start = time.perf_counter()
+    work()
+    _synchronize(device)
+    return time.perf_counter() - start
+
+
+def _synchronize(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def alternate(steps: Mapping[str, Callable[[], None]], device: str, pairs: int) -> dict[str, list[float]]:
+    """Seconds a step of each kind, the mean of `STEPS` steps for each pair; who is first takes turns too."""
+    names = list(steps)
+    for work in steps.values():
+        seconds(work, device)
+    columns: dict[str, list[float]] = {name: [] for name in names}
+    for pair in range(pairs):
+        sums = dict.fromkeys(names, 0.0)
+        for step in range(STEPS):
+            first = (pair * STEPS + step) % len(names)
+            for name in names[first:] + names[:first]:
+                sums[name] += seconds(steps[name], device)
+        for name in names:
+            columns[name].append(sums[name] / STEPS)
+        print(json.dumps({name: columns[name][-1] for name in names}), file=sys.stderr, flush=True)
+    return columns
+
+
+def ratios(columns: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    """Of each kind of step, how many plain ones it costs, pair by pair."""
+    plain = columns["plain"]
+    return {name: [b / a for a, b in zip(plain, column, strict=True)] for name, column in columns.items()}
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """What the report needs of one device."""
+    trainings = {name: Training(name, options) for name in FORMS}
+    columns = alternate({name: one.step for name, one in trainings.items()}, options.device, options.pairs)
+    del trainings
+    machine = bench.machine()
+    return {
+        "device": machine["processor"] if options.device == "cpu" else torch.cuda.get_device_name(),
+        "cores": machine["cores"],
+        "threads": options.threads,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "model": options.model,
+        "batch": options.batch,
+        "size": options.size,
+        "seconds": columns,
+        "mib": {name: peak(name, options) for name in FORMS} if options.memory else {},
+    }
+
+
+def peak(form: str, options: argparse.Namespace) -> float:
+    """MiB that training takes at most on top of the libraries, in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.paper.step_cost", "--peak-of", form]
+    for name in ("model", "batch", "size", "threads", "device"):
+        command += [f"--{name}", str(getattr(options, name))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    return int(done.stdout) / 2**20
+
+
+def _resident(label: str) -> int:
+    """Bytes of this process that are in memory, as Linux counts them."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(label))
+
+
+def own_peak(form: str, options: argparse.Namespace) -> int:
+    """Bytes of this process: weights, gradients, momentum, and all that two steps need, one of them with a look-up."""
+    small = argparse.Namespace(**(vars(options) | {"model": "resnet20", "batch": 2, "size": 8}))
+    Training(form, small).step()  # libraries take their share first
+    cuda = options.device == "cuda"
+    before = torch.cuda.memory_allocated() if cuda else _resident("VmRSS")
+    training = Training(form, options)
+    training.step()  # from here on there is momentum
+    training.forget()
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()
+    else:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    for _ in range(2):
+        training.step()
+    return (torch.cuda.max_memory_allocated() if cuda else _resident("VmHWM")) - before
+
+
+# --- the report -------------------------------------------------------------------------------------------
+
+
+def markdown(measured: Mapping[str, Mapping[str, Any]]) -> str:
+    """The report of what was measured on each device."""
+    lines = ["# What MMA costs a training step", ""]
+    for one in measured.values():
+        where = f"{one['device']}, {one['cores']} cores, {one['threads']} " + (
+            "thread" if one["threads"] == 1 else "threads"
+        )
+        lines.append(
+            f"- {where}; Python {one['python']}, torch {one['torch']}, float32: {one['model']} for 100 classes, "
+            f"batch {one['batch']}, {one['size']} x {one['size']} pixels; {len(one['seconds']['plain'])} pairs."
+        )
+    lines += [
+        "",
+        f"Forward, backward and update by SGD with momentum. The three kinds of step take turns in one process; a pair "
+        f"is {STEPS} steps of each, ratios are taken pair by pair: their median, with the least and the most. Memory "
+        "is the peak on top of the libraries, in a process of its own.",
+        "",
+        "| device | step | seconds a step | times the plain step | at most | peak MiB | times the plain one's |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for device in DEVICES:
+        for name in FORMS:
+            cells = _cells(measured[device], name) if device in measured else ["not measured"] + [""] * 4
+            lines.append(f"| {device.upper()} | {name} | " + " | ".join(cells) + " |")
+    lines += ["", "Command: `python -m benchmarks.paper.step_cost --out benchmarks/paper/step_cost.md`."]
+    return "\n".join(lines) + "\n"
+
+
+def _cells(one: Mapping[str, Any], name: str) -> list[str]:
+    """Seconds, ratio, what is demanded and whether it is met, memory, ratio of memory."""
+    limit = FORMS[name][1] if (one["model"], one["batch"]) == DEMANDED else None
+    own = ratios(one["seconds"])[name]
+    median = statistics.median(own)
+    ratio = "1" if name == "plain" else f"{median:.3f} ({min(own):.3f} to {max(own):.3f})"
+    demand = ""
+    if limit is not None:
+        demand = f"{limit:.2f}: {'met' if median <= limit else 'not met'}"
+    mib = one["mib"].get(name)
+    memory = ["not measured", ""] if mib is None else [f"{mib:.0f}", f"{mib / one['mib']['plain']:.3f}"]
+    return [f"{statistics.median(one['seconds'][name]):.4g}", ratio, demand, *memory]
+
+
+def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options, checked."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.paper.step_cost", description=__doc__.split("\n")[0])
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", choices=DEVICES, default="cpu")
+    parser.add_argument("--model", choices=models.NAMES[:-1], default="vgg19-bn")
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--size", type=int, default=32, help="pixels a side")
+    parser.add_argument("--no-memory", dest="memory", action="store_false", help="time alone")
+    parser.add_argument("--out", type=Path, help="the report; what was measured goes beside it as .json")
+    parser.add_argument("--peak-of", choices=list(FORMS), help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    for name, least in (("pairs", 1), ("threads", 1), ("batch", 2), ("size", 1)):
+        check_integer(name, getattr(options, name), least)
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("`device` is 'cuda', but CUDA is not available here. Use --device cpu.")
+    return options
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """Measure as the command line says, and write."""
+    options = parsed(arguments)
+    torch.set_num_threads(options.threads)
+    if options.peak_of:
+        print(own_peak(options.peak_of, options))
+        return
+    store = options.out.with_suffix(".json") if options.out else None
+    if store:
+        for path in (options.out, store):
+            files.check_writable(path, force=True)
+    measured = files.read_json(store) if store and store.exists() else {}
+    measured[options.device] = measure(options)
+    report = markdown({device: measured[device] for device in DEVICES if device in measured})
+    print(report, end="")
+    if store:
+        files.write_atomically(store, (json.dumps(measured, indent=1) + "\n").encode(), force=True)
+        files.write_atomically(options.out, report.encode(), force=True)
+
+
+def main() -> None:
+    """Run; a clear line instead of a traceback."""
+    try:
+        run()
+    except TammesError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
