@@ -35,7 +35,7 @@ FLOORS = {
     "guarantee": 2,
     "solvers.bordered": 2,
     "solvers.cells": 2,
-    "solvers.forces": 2,
+    "solvers.device_memory": 2,
     "solvers.kernels": 2,
     "stress": 2,
     "symmetry": 2,
@@ -46,9 +46,10 @@ FLOORS = {
     "losses.nearest": 3,
     "constructions.sequences": 3,
     "point_groups": 3,
-    "solvers.continuation": 3,
+    "solvers.continuation": 4,
+    "solvers.forces": 3,
     "solvers.interior": 3,
-    "solvers.neighbourhoods": 3,
+    "solvers.neighbourhoods": 4,
     "solvers.prototypes": 3,
     "solvers.sgd": 3,
     "solvers.truncated": 3,
@@ -135,7 +136,8 @@ FLOORS = {
 }
 # The search wing, with all of losses and nn; the last two load it when they run.
 TORCH = {"checkpoints", "directions", "layers", "pairs", "solvers.continuation", "solvers.prototypes", "solvers.sgd"}
-TORCH |= {"api", "bench", "solvers.forces", "solvers.fused", "solvers.neighbourhoods"}
+TORCH |= {"api", "bench", "solvers.device_memory", "solvers.forces", "solvers.fused"}
+TORCH |= {"solvers.neighbourhoods"}
 NUMBA = {"solvers.kernels", "solvers.cells", "solvers.quasi_newton", "solvers.truncated"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -94,14 +94,12 @@ def test_high_dimensions_are_not_written_out_axis_by_axis(monkeypatch):
 
 
 def test_a_tile_fits_a_gpu(monkeypatch):
-    free = 1 << 30
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free, 2 * free))
-    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 0)
-    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 0)
+    there = 1 << 30
+    monkeypatch.setattr(forces.device_memory, "free", lambda _: there)
     few, many = (forces.tile(torch.device("cuda"), d) for d in (3, 300))
     assert many < few < 1 << 26
-    assert few * 8 * 8 <= free  # differences along 3 axes, and what is made of them
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (0, 2 * free))
+    assert few * 8 * 8 <= there  # differences along 3 axes, and what is made of them
+    monkeypatch.setattr(forces.device_memory, "free", lambda _: 0)
     assert forces.tile(torch.device("cuda"), 3) == 1
 
 

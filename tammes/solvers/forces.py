@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from tammes.pairs import on_gpu
+from tammes.solvers import device_memory
 from tammes.solvers.fused import Fused
 
 __all__ = ["All", "Evaluate", "Fade", "Forces", "join", "row_sums", "scalars", "square_chords", "tile"]
@@ -93,11 +94,10 @@ class All:
 
 def tile(device: torch.device, d: int) -> int:
     """Pairs to hold at once: as fit the cache of a CPU, or a part of a GPU's free memory."""
-    if device.type != "cuda":
+    there = device_memory.free(device)
+    if there is None:
         return _CPU_TILE
-    free, _ = torch.cuda.mem_get_info(device)
-    free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return max(1, min(_GPU_TILE, int(_GPU_PART * free) // (8 * (d + 5))))
+    return max(1, min(_GPU_TILE, int(_GPU_PART * there) // (8 * (d + 5))))
 
 
 def scalars(like: Tensor, *values: float) -> tuple[Tensor, ...]:
