@@ -145,6 +145,8 @@ class Recipe:
     weight_decay: float = _is(_number(0.0))
     decay_all: bool = _is(_flag)
     """Whether biases and the parameters of normalisation decay too."""
+    initialisation: str = _is(_one_of("he-fan-out"))
+    """How weights begin: `benchmarks.paper.models.layers.initialise_`."""
     last: int = _is(_whole(1))
     """Measures are means over so many of the last epochs."""
 

@@ -1,0 +1,84 @@
+"""The images of an experiment: found, read, and told from others."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.paper import readers
+from benchmarks.paper.augmentation import statistics
+from benchmarks.paper.images import Images, Pairs
+from tammes.errors import UnknownNameError
+
+__all__ = ["PAIRS", "Dataset", "open_dataset", "part_of"]
+
+PAIRS = ("lfw", "cfp_fp", "agedb_30")
+"""Sets of pairs of faces, in the order of the table."""
+_SAMPLE = 64  # images whose pixels are part of the fingerprint
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What one run is trained and tested on."""
+
+    train: Images
+    test: Images | None
+    """None where pairs are verified."""
+    pairs: Mapping[str, Pairs] = field(default_factory=dict)
+
+    @functools.cached_property
+    def statistics(self) -> tuple[Sequence[float], Sequence[float]]:
+        """Mean and standard deviation of every channel of the training images."""
+        return statistics(self.train)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Of shapes, labels, classes and the pixels of some images: 64 hexadecimal digits."""
+        digest = hashlib.sha256()
+        for images in (self.train, self.test):
+            if images is not None:
+                some = np.linspace(0, len(images.labels) - 1, min(_SAMPLE, len(images.labels))).astype(np.int64)
+                digest.update(repr((images.pixels.shape, images.classes)).encode())
+                digest.update(np.ascontiguousarray(images.labels).tobytes())
+                digest.update(np.ascontiguousarray(images.pixels[some]).tobytes())
+        for name, pairs in self.pairs.items():
+            digest.update(repr((name, pairs.first.shape)).encode())
+            digest.update(np.ascontiguousarray(pairs.same).tobytes())
+        return digest.hexdigest()
+
+
+def open_dataset(name: str, folder: Path) -> Dataset:
+    """The data of that name, wherever they lie in the folder.
+
+    Raises:
+        UnknownNameError: if there are no data of this name.
+        FileAccessError, FileFormatError: if they are not there, or are not what they should be.
+    """
+    if name == "cifar-100":
+        return Dataset(*readers.cifar100.read(readers.cifar100.find(folder)))
+    if name == "tiny-imagenet-200":
+        return Dataset(*readers.tiny_imagenet.read(readers.tiny_imagenet.find(folder)))
+    if name == "faces":
+        pairs = {one: readers.verification.read(readers.verification.find(folder, one)) for one in PAIRS}
+        return Dataset(readers.faces.read(readers.faces.find(folder)), None, pairs)
+    raise UnknownNameError("data", name, ("cifar-100", "tiny-imagenet-200", "faces"))
+
+
+def part_of(dataset: Dataset, limit: Mapping[str, int]) -> Dataset:
+    """The first images of each part only, for a rehearsal: `train`, `test`, `pairs`."""
+    if not limit:
+        return dataset
+    train, test, most = _first(dataset.train, limit.get("train")), None, limit.get("pairs")
+    if dataset.test is not None:
+        test = _first(dataset.test, limit.get("test"))
+    pairs = {k: Pairs(one.first[:most], one.second[:most], one.same[:most]) for k, one in dataset.pairs.items()}
+    return Dataset(train, test, pairs)
+
+
+def _first(images: Images, most: int | None) -> Images:
+    return Images(images.pixels[:most], images.labels[:most], images.classes)

@@ -1,0 +1,275 @@
+"""The tables: mean and standard error over paired seeds, the difference to the baseline, and the paper's figure."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.paper.config import Arm, Experiment
+from benchmarks.paper.jobs import Job
+from benchmarks.paper.runs import SMOKE, Result
+from tammes import files
+from tammes.errors import FileFormatError
+
+__all__ = ["NOTHING", "Mean", "Row", "as_csv", "as_markdown", "mean_of", "published", "quantities", "rows_of"]
+
+NOTHING = "—"
+"""A cell without a figure: not run, or not verified."""
+PUBLISHED = Path(__file__).resolve().parent / "published.csv"
+_KEYS = ("experiment", "network", "arm", "quantity")
+_TITLES = {"accuracy": "accuracy", "lfw": "LFW", "cfp_fp": "CFP-FP", "agedb_30": "AgeDB-30"}
+_TITLES |= {"time_ratio": "time a batch, to the baseline's", "memory_ratio": "memory, to the baseline's"}
+_ANGLE = "angle "
+
+Figures = dict[tuple[str, ...], tuple[float, str] | None]
+
+
+@dataclass(frozen=True)
+class Mean:
+    """Mean and standard error of a figure over seeds; the error is nan of a single one."""
+
+    value: float
+    error: float
+    count: int
+
+    def shown(self, digits: int = 2, *, signed: bool = False) -> str:
+        """For people: "71.20 ± 0.11"."""
+        sign = "+" if signed and round(self.value, digits) else ""
+        error = NOTHING if math.isnan(self.error) else f"{self.error:.{digits}f}"
+        return f"{self.value:{sign}.{digits}f} ± {error}"
+
+
+def mean_of(values: Sequence[float]) -> Mean | None:
+    """None of none; the standard error is that of the mean, of independent seeds."""
+    if not values:
+        return None
+    error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+    return Mean(statistics.fmean(values), error, len(values))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One arm on one network."""
+
+    network: str
+    arm: Arm
+    seeds: int
+    """Runs that are done, those that diverged among them."""
+    asked: int
+    diverged: int
+    values: Mapping[str, Mean | None]
+    """By quantity, of the seeds that did not diverge."""
+    differences: Mapping[str, Mean | None]
+    """Of accuracies to the baseline, seed by seed; of the seeds that both have."""
+
+
+def quantities(experiment: Experiment) -> tuple[str, ...]:
+    """What the columns of a table measure."""
+    found: list[str] = []
+    if "accuracy" in experiment.columns:
+        found += ["lfw", "cfp_fp", "agedb_30"] if experiment.data.name == "faces" else ["accuracy"]
+    if "cost" in experiment.columns:
+        found += ["batch_seconds", "time_ratio", "peak_bytes", "memory_ratio"]
+    if "angles" in experiment.columns:
+        found += [_ANGLE + layer for layer in experiment.layers]
+    return tuple(found)
+
+
+def rows_of(experiment: Experiment, jobs: Sequence[Job], results: Mapping[str, Result]) -> list[Row]:
+    """The rows of a table, network by network, of the runs that are done.
+
+    Args:
+        experiment: the table.
+        jobs: its runs, done or not.
+        results: those that are done, by the name of the job.
+    """
+    found = []
+    for network in experiment.recipes:
+        base = _by_seed(jobs, results, network, experiment.baseline(network))
+        for arm in experiment.arms_of(network):
+            own = _by_seed(jobs, results, network, arm)
+            asked = sum(job.network == network and job.arm == arm for job in jobs)
+            whole = {seed: one for seed, one in own.items() if not one.diverged}
+            firm = {seed: one for seed, one in base.items() if not one.diverged}
+            paired = {seed: (one, firm[seed]) for seed, one in whole.items() if seed in firm}
+            names = quantities(experiment)
+            values = {name: mean_of(_values(name, whole, paired)) for name in names}
+            differences = {
+                name: mean_of([a.measures[name] - b.measures[name] for a, b in paired.values()])
+                for name in names
+                if name in _TITLES and not name.endswith("_ratio") and arm.loss != "none"
+            }
+            diverged = sum(one.diverged for one in own.values())
+            found.append(Row(network, arm, len(own), asked, diverged, values, differences))
+    return found
+
+
+def _by_seed(jobs: Sequence[Job], results: Mapping[str, Result], network: str, arm: Arm) -> dict[int, Result]:
+    mine = [job for job in jobs if job.network == network and job.arm == arm and job.name in results]
+    return {job.seed: results[job.name] for job in mine}
+
+
+def _values(name: str, whole: Mapping[int, Result], paired: Mapping[int, tuple[Result, Result]]) -> list[float]:
+    """One figure a seed, of the seeds that have it."""
+    if name == "time_ratio":
+        return _ratios(paired, lambda one: one.batch_seconds)
+    if name == "memory_ratio":
+        return _ratios(paired, lambda one: one.peak_bytes)
+    if name in {"batch_seconds", "peak_bytes"}:
+        found = [getattr(one, name) for one in whole.values()]
+    elif name.startswith(_ANGLE):
+        layer = name.removeprefix(_ANGLE)
+        found = [one.angles.get(layer, {}).get("min_angle_degrees") for one in whole.values()]
+    else:
+        found = [one.measures.get(name) for one in whole.values()]
+    return [float(one) for one in found if one is not None]
+
+
+def _ratios(paired: Mapping[int, tuple[Result, Result]], figure: Callable[[Result], float | None]) -> list[float]:
+    """Of pairs of one machine only."""
+    found = []
+    for a, b in paired.values():
+        over, under = figure(a), figure(b)
+        if over and under and _machine(a) == _machine(b):
+            found.append(over / under)
+    return found
+
+
+def _machine(result: Result) -> tuple[object, ...]:
+    keys = ("processor", "gpu", "device", "processes", "threads")
+    return tuple(result.environment.get(key) for key in keys)
+
+
+# --- the paper's own figures -----------------------------------------------------------------------------
+
+
+def published(path: Path = PUBLISHED) -> Figures:
+    """The paper's figures and where each was verified, by experiment, network, arm and quantity.
+
+    None where the paper has a figure that could not be verified.
+
+    Raises:
+        FileFormatError: if the file is not what it should be.
+    """
+    rows = list(csv.DictReader(io.StringIO(files.read_bytes(path).decode())))
+    found: Figures = {}
+    for number, row in enumerate(rows, 2):
+        try:
+            key = tuple(row[name] for name in _KEYS)
+            found[key] = None if row["value"] == NOTHING else (float(row["value"]), row["source"].strip())
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise FileFormatError(path, f"line {number} is no figure: {dict(row)}") from None
+        if found[key] is not None and not found[key][1]:  # type: ignore[index]
+            raise FileFormatError(path, f"line {number} has a figure without a source")
+    return found
+
+
+# --- for people and programs -------------------------------------------------------------------------------
+
+
+def _key(experiment: Experiment, row: Row, name: str) -> tuple[str, ...]:
+    return experiment.name, row.network, row.arm.name, name
+
+
+def as_markdown(
+    experiment: Experiment, rows: Sequence[Row], *, smoke: bool, machines: Sequence[str], command: str
+) -> str:
+    """The table as a page: what it is, its rows, what was assumed, what it was measured on."""
+    figures = published()
+    names = quantities(experiment)
+    own = [name for name in names if any(row.values[name] or _key(experiment, row, name) in figures for row in rows)]
+    titles = ["network", "regulariser", "coefficient", "seeds"]
+    for name in own:
+        titles.append(_title(name))
+        if name in _TITLES:
+            titles += [*([] if name.endswith("_ratio") else ["difference to baseline"]), "paper"]
+    lines = [f"# {experiment.title}", ""]
+    if smoke:
+        lines += [f"**{SMOKE}**", ""]
+    lines += [experiment.contents, "", "| " + " | ".join(titles) + " |", "|---|---|" + "---:|" * (len(titles) - 2)]
+    for row in rows:
+        lines.append("| " + " | ".join(_cells(experiment, row, own, figures)) + " |")
+    counts = sorted({recipe.last for recipe in experiment.recipes.values()})
+    measured = "the last epoch" if counts == [1] else f"the last {' or '.join(map(str, counts))} epochs"
+    lines += [
+        "",
+        f"Accuracies are in per cent, means over {measured}; angles are the minimal angles at the end, in degrees, "
+        "measured in float64. Each figure is the mean over seeds ± its standard error; differences are taken seed by "
+        f"seed, between runs that began alike. The paper's figures are of one seed; {NOTHING} is what was not run, or "
+        "what could not be verified.",
+        "",
+        "## Assumed",
+        "",
+        "What the paper does not state:",
+        "",
+    ]
+    lines += [f"- `{key}`: {reason}" for key, reason in experiment.assumed.items()]
+    lines += ["", "## Made by", "", f"`{command}`", ""]
+    lines += [f"- {machine}" for machine in machines] or ["- nothing was run yet"]
+    return "\n".join(lines) + "\n"
+
+
+def _cells(experiment: Experiment, row: Row, names: Sequence[str], figures: Figures) -> list[str]:
+    coef = NOTHING if row.arm.loss == "none" else f"{row.arm.coef:g}"
+    seeds = f"{row.seeds}" if row.seeds == row.asked else f"{row.seeds} of {row.asked}"
+    cells = [row.network, row.arm.title, coef, seeds + (f", {row.diverged} diverged" if row.diverged else "")]
+    for name in names:
+        cells.append(_shown(name, row.values[name]))
+        if name in _TITLES:
+            if not name.endswith("_ratio"):
+                difference = row.differences.get(name)
+                cells.append(NOTHING if difference is None else difference.shown(2, signed=True))
+            figure = figures.get(_key(experiment, row, name))
+            cells.append(NOTHING if figure is None else f"{figure[0]:g}")
+    return cells
+
+
+def _shown(name: str, mean: Mean | None) -> str:
+    if mean is None:
+        return NOTHING
+    if name == "batch_seconds":
+        return f"{1e3 * mean.value:.1f}"
+    if name == "peak_bytes":
+        return f"{mean.value / 2**20:,.0f}"
+    return mean.shown(3 if name.endswith("_ratio") else 2)
+
+
+def _title(name: str) -> str:
+    if name.startswith(_ANGLE):
+        return f"{name.removeprefix(_ANGLE)}, min. angle"
+    return (_TITLES | {"batch_seconds": "ms a batch", "peak_bytes": "peak MiB"})[name]
+
+
+def as_csv(experiment: Experiment, rows: Sequence[Row], *, smoke: bool) -> str:
+    """A line for every network, arm and quantity that was measured."""
+    stream = io.StringIO()
+    out = csv.writer(stream, lineterminator="\n")
+    head = ["experiment", "network", "arm", "coef", "place", "quantity", "mean", "standard_error", "seeds"]
+    out.writerow([*head, "difference", "difference_error", "paper", *(["smoke"] if smoke else [])])
+    figures = published()
+    for row in rows:
+        for name, mean in row.values.items():
+            figure = figures.get(_key(experiment, row, name))
+            if mean is None and figure is None:
+                continue
+            difference = row.differences.get(name)
+            numbers = [None] * 2 if mean is None else [mean.value, mean.error]
+            numbers += [None] * 2 if difference is None else [difference.value, difference.error]
+            cells = ["" if one is None or math.isnan(one) else repr(one) for one in numbers]
+            place = "" if row.arm.loss == "none" else row.arm.place
+            line = [experiment.name, row.network, row.arm.name, row.arm.coef, place, name, *cells[:2]]
+            out.writerow(
+                [
+                    *line,
+                    mean.count if mean else 0,
+                    *cells[2:],
+                    "" if figure is None else figure[0],
+                    *(["smoke"] if smoke else []),
+                ]
+            )
+    return stream.getvalue()
