@@ -41,8 +41,8 @@ FORMS: Mapping[str, tuple[int | None, float | None]] = {
 }
 """Of each kind of step `refresh_every`, and how many plain steps it may cost at most."""
 
-DEMANDED = ("vgg19-bn", 128)
-"""The network and the batch that this is demanded of."""
+STANDARD: Mapping[str, Any] = {"model": "vgg19-bn", "batch": 128, "size": 32}
+"""What this is demanded of."""
 
 STEPS = 10  # of a pair: one look-up of `refresh_every=10`
 DEVICES = ("cpu", "cuda")
@@ -195,13 +195,21 @@ def markdown(measured: Mapping[str, Mapping[str, Any]]) -> str:
         for name in FORMS:
             cells = _cells(measured[device], name) if device in measured else ["not measured"] + [""] * 4
             lines.append(f"| {device.upper()} | {name} | " + " | ".join(cells) + " |")
-    lines += ["", "Command: `python -m benchmarks.paper.step_cost --out benchmarks/paper/step_cost.md`."]
+    lines += ["", *(f"{device.upper()}: `{_command(device, one)}`" for device, one in measured.items())]
     return "\n".join(lines) + "\n"
+
+
+def _command(device: str, one: Mapping[str, Any]) -> str:
+    """What measures this again."""
+    asked = {"pairs": len(one["seconds"]["plain"]), "threads": one["threads"], "device": device}
+    others = {name: one[name] for name in ("model", "batch", "size")}
+    given = asked | {name: value for name, value in others.items() if value != STANDARD[name]}
+    return " ".join(["python -m benchmarks.paper.step_cost", *(f"--{name} {value}" for name, value in given.items())])
 
 
 def _cells(one: Mapping[str, Any], name: str) -> list[str]:
     """Seconds, ratio, what is demanded and whether it is met, memory, ratio of memory."""
-    limit = FORMS[name][1] if (one["model"], one["batch"]) == DEMANDED else None
+    limit = FORMS[name][1] if all(one[key] == value for key, value in STANDARD.items()) else None
     own = ratios(one["seconds"])[name]
     median = statistics.median(own)
     ratio = "1" if name == "plain" else f"{median:.3f} ({min(own):.3f} to {max(own):.3f})"
@@ -219,9 +227,9 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", choices=DEVICES, default="cpu")
-    parser.add_argument("--model", choices=models.NAMES[:-1], default="vgg19-bn")
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--size", type=int, default=32, help="pixels a side")
+    parser.add_argument("--model", choices=models.NAMES[:-1], default=STANDARD["model"])
+    parser.add_argument("--batch", type=int, default=STANDARD["batch"])
+    parser.add_argument("--size", type=int, default=STANDARD["size"], help="pixels a side")
     parser.add_argument("--no-memory", dest="memory", action="store_false", help="time alone")
     parser.add_argument("--out", type=Path, help="the report; what was measured goes beside it as .json")
     parser.add_argument("--peak-of", choices=list(FORMS), help=argparse.SUPPRESS)
