@@ -92,6 +92,7 @@ FLOORS = {
     "constructions.graphs": 6,
     "hunting.threads": 4,
     "hunting.acceptance": 6,
+    "hunting.many": 7,
     "hunting.crew": 7,
     "layer_plots": 6,
     "nn.regularizer": 6,

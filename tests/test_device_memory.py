@@ -60,7 +60,7 @@ def test_sizes_are_halved_until_they_fit(size, fits, tried):
             raise torch.OutOfMemoryError("no memory")
         return f"{some} done"
 
-    assert halving(attempt, size) == (f"{tried[-1]} done", tried[-1])
+    assert halving(attempt, size, n=30, d=4) == (f"{tried[-1]} done", tried[-1])
     assert sizes == tried
 
 
@@ -71,11 +71,11 @@ def test_below_the_least_nothing_is_tried():
         sizes.append(some)
         raise torch.OutOfMemoryError("no memory")
 
-    with pytest.raises(torch.OutOfMemoryError):
-        halving(attempt, 40, least=15)
+    with pytest.raises(InvalidParameterError, match=r"one start of 30 points in R\^4 does not fit .* Got 30"):
+        halving(attempt, 40, least=15, n=30, d=4)
     assert sizes == [40, 20, 15]
 
 
 def test_other_errors_pass():
     with pytest.raises(ZeroDivisionError):
-        halving(lambda size: size // 0, 8)
+        halving(lambda size: size // 0, 8, n=30, d=4)

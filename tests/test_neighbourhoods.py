@@ -38,6 +38,23 @@ def test_lists_hold_every_neighbour_once(n, d, reach, meetings):
         assert set(found) == wanted
 
 
+@pytest.mark.parametrize(("n", "d", "reach"), [(1_000, 3, 0.02), (1_000, 3, 0.5), (800, 5, 0.4)])
+def test_no_block_is_larger_than_was_allowed(n, d, reach):
+    sizes = []
+
+    class Sizes(torch.overrides.TorchFunctionMode):
+        def __torch_function__(self, function, types, arguments=(), keywords=None):
+            found = function(*arguments, **(keywords or {}))
+            if isinstance(found, torch.Tensor) and found.dtype == torch.bool and found.ndim == 2:
+                sizes.append(found.numel())
+            return found
+
+    with Sizes():
+        neighbours_within(torch.tensor(random(n, d)), reach, 20_000)
+    assert sizes
+    assert max(sizes) <= 20_000
+
+
 def test_points_of_one_height_are_told_apart():
     turn = 2.0 * np.pi * np.arange(40) / 40
     points = np.stack([np.zeros(40), np.cos(turn), np.sin(turn)], axis=1)

@@ -1,7 +1,7 @@
 """A search in tensors: batches of random starts on any device, the most promising polished.
 
 The way on CUDA, and on a CPU for runs so short that compiled code is not worth its loading. It has
-no moves and no archive: `hunting.hunt` has.
+no moves and no archive: `hunting.hunt` has. Many points go to `hunting.many`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from tammes.geometry import Floats
+from tammes.hunting import many
 from tammes.result import Result
 from tammes.solvers.polish import Polished, polish
 from tammes.solvers.run import Budget, ProgressCallback, Status, silent
@@ -22,7 +24,7 @@ _FIRST = (4.0, 1.0, 16.0, 64.0)  # exponents that batches begin with, in turn
 _LAST = 1_024.0
 _POLISHED = 3  # of a batch
 _SMALLEST = 32  # starts of the first batches: a short run is to have tried every exponent
-_ELEMENTS = {"cpu": 1 << 18, "cuda": 1 << 26}  # coordinates differences at once, about
+_COMPILE = 60.0  # seconds from which a limit of time leaves some for the compiler
 
 
 def tensor_search(
@@ -33,9 +35,13 @@ def tensor_search(
     seed: int,
     budget: Budget,
     device: str = "cpu",
+    fused: bool | None = None,
     progress: ProgressCallback = silent,
 ) -> Result:
     """Random starts in batches, up the soft-min ladder, the best few of each batch polished.
+
+    A batch has as many starts as fit the device's memory, and half of that where it runs out. Above
+    `hunting.many.BEYOND` points there is one start at a time, and no polish.
 
     Args:
         n: number of points.
@@ -44,13 +50,27 @@ def tensor_search(
         seed: start k depends on (seed, k) alone.
         budget: of time.
         device: "cpu", "cuda" or "cuda:N".
+        fused: forces as one compiled kernel or not; by default what is faster on CUDA where a minute or more is
+            left, and not on a CPU.
         progress: called as the search goes on.
+
+    Raises:
+        InvalidParameterError: if not even one start fits in the device's memory.
+        DeviceError: if the device is not there.
     """
-    from tammes.solvers.continuation import descend, ladder
+    from tammes.solvers.continuation import Descended, descend, ladder
+    from tammes.solvers.device_memory import batch, halving
+    from tammes.solvers.forces import All
     from tammes.solvers.sgd import resolve_device
 
+    if fused is None and budget.left() < _COMPILE:
+        fused = False
+    if n > many.BEYOND:
+        return many.many_search(
+            n, d, starts=starts, seed=seed, budget=budget, device=device, fused=fused, progress=progress
+        )
     where = resolve_device(device)
-    largest = max(1, min(4_096, _ELEMENTS[where.type] // (n * n * d)))
+    largest = batch(n, d, where)
     best: Polished | None = None
     tried, batches, status = 0, 0, Status.STARTS
     while best is None or starts is None or tried < starts:
@@ -59,9 +79,20 @@ def tensor_search(
         rows = [np.random.default_rng([seed, k]).standard_normal((n, d)) for k in range(tried, tried + count)]
         points = np.stack(rows)
         points /= np.linalg.norm(points, axis=2, keepdims=True)
-        first = _FIRST[batches % len(_FIRST)]
-        top = descend(points, exponents=ladder(first, _LAST), device=str(where), budget=budget, progress=progress)
-        tried, batches = tried + count, batches + 1
+
+        def attempt(some: int, points: Floats = points, first: float = _FIRST[batches % len(_FIRST)]) -> Descended:
+            return descend(
+                points[:some],
+                exponents=ladder(first, _LAST),
+                device=where,
+                budget=budget,
+                progress=progress,
+                forces=All(fused=fused),
+            )
+
+        top, fitted = halving(attempt, count, n=n, d=d)
+        largest = largest if fitted == count else fitted
+        tried, batches = tried + fitted, batches + 1
         for k in np.argsort(top.predicted, kind="stable")[:_POLISHED].tolist():
             if best is not None and budget.spent():
                 break

@@ -107,7 +107,7 @@ def descend(
     climb = _Climb(rows / row_lengths(rows), All() if forces is None else forces)
     status, p = Status.CONVERGED, exponents[0]
     try:
-        with few_threads(climb.points):
+        with few_threads(climb.points[:, :1]):  # tiles on a CPU are too small for several, whatever the number of rows
             for rung, p in enumerate(exponents, start=1):
 
                 def report(chord: float, rung: int = rung) -> None:

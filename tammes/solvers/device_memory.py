@@ -61,23 +61,26 @@ def require(n: int, d: int, neighbours: int, device: torch.device) -> None:
         raise InvalidParameterError("n", f"smaller: a start of {n} points in R^{d} {shown}", n)
 
 
-def halving(attempt: Callable[[int], Outcome], size: int, least: int = 1) -> tuple[Outcome, int]:
+def halving(attempt: Callable[[int], Outcome], size: int, least: int = 1, *, n: int, d: int) -> tuple[Outcome, int]:
     """What `attempt(size)` returns, with half the size wherever memory runs out; and the size that it took.
 
     Args:
         attempt: the work, which must leave what it is given as it was.
         size: to begin with.
         least: below it nothing is tried.
+        n: points of a start, for the refusal.
+        d: their dimension.
 
     Raises:
-        torch.OutOfMemoryError: if not even the least fits.
+        InvalidParameterError: if not even the least fits.
     """
     while True:
         try:
             return attempt(size), size
         except torch.cuda.OutOfMemoryError:
             if size <= least:
-                raise
+                requirement = f"smaller: one start of {n} points in R^{d} does not fit in the memory of the device"
+                raise InvalidParameterError("n", requirement, n) from None
         size = max(least, size // 2)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -69,7 +69,9 @@ class All:
     def __call__(self, x: Tensor, p: float) -> Forces:
         """See `Evaluate`."""
         batch, n, d = x.shape
-        pairs = self._pairs if self._pairs is not None else tile(x.device, d)
+        if self._pairs is None:
+            self._pairs = tile(x.device, d)
+        pairs = self._pairs
         fused = self._fused if d <= _UNROLLED else False
         eager = fused is False or (fused is None and not on_gpu(x))
         near, weights, pulls = (torch.empty_like(x[..., 0]) for _ in range(3))  # (B, n)

@@ -57,10 +57,11 @@ class Neighbourhoods:
         n, d = points.shape
         begin, end = truncation(p, d)
         begin, end = begin * self._spacing, end * self._spacing
-        pairs = self._pairs if self._pairs is not None else tile(x.device, d)
+        if self._pairs is None:
+            self._pairs = tile(x.device, d)
         if p != self._p or self._too_old(points):
             reach = end + _SKIN * self._spacing
-            self._index = neighbours_within(points, reach, None if x.is_cuda else self._pairs)
+            self._index = neighbours_within(points, reach)
             self._anchor, self._p, self.made = points.clone(), p, self.made + 1
         eager = self._fused is False or (self._fused is None and not x.is_cuda)
         given = (0.5 * p, begin**2, end**2) if eager else scalars(x, 0.5 * p, begin**2, end**2)
@@ -69,7 +70,7 @@ class Neighbourhoods:
         near, weights, pulls = (torch.empty_like(x[..., 0]) for _ in range(3))  # (1, n)
         grad = torch.empty_like(x)
         axes, numbers = points.T.contiguous(), torch.arange(n, device=x.device)
-        height = max(1, pairs // max(1, self._index.shape[1]))
+        height = max(1, self._pairs // max(1, self._index.shape[1]))
         for top in range(0, n, height):
             some = slice(top, top + height)
             arguments = (axes, self._index[some], numbers[some], *given)
@@ -118,7 +119,9 @@ def neighbours_within(points: Tensor, reach: float, meetings: int | None = None)
     along = sorted_[:, 0].contiguous()
     low = torch.searchsorted(along, along - reach)  # (n,) the zone of every row
     high = torch.searchsorted(along, along + reach, right=True)
-    height = max(1, meetings // (2 * int((high - low).max())))
+    own = torch.arange(n, device=points.device)
+    wide = int((own - low).max() + (high - own).max())  # a block of h rows meets h + wide at most
+    height = max(1, int(math.sqrt(0.25 * wide**2 + meetings) - 0.5 * wide))
     tops = torch.arange(0, n, height, device=points.device)
     zones = zip(tops.tolist(), low[tops].tolist(), high[(tops + height - 1).clamp_max(n - 1)].tolist(), strict=True)
     ours, theirs = [], []
