@@ -1,5 +1,6 @@
 """The soft-min ladder in tensors: its formula, its gradient, its way up; and the compiled one beside it."""
 
+import itertools
 import math
 
 import numpy as np
@@ -10,6 +11,7 @@ from tammes import geometry
 from tammes.closed_forms import orthoplex
 from tammes.solvers import compiled, continuation
 from tammes.solvers.continuation import ladder
+from tammes.solvers.forces import All
 from tammes.solvers.run import Budget, Status
 
 REALISATIONS = ["tensors", "compiled"]
@@ -106,6 +108,38 @@ def test_a_start_does_not_depend_on_its_batch():
     for k, start in enumerate(starts):  # in order, and alone
         alone = continuation.descend(start, exponents=ladder(8.0, 64.0), iterations=40)
         assert together.predicted[k] == pytest.approx(alone.predicted[0], abs=1e-6)
+
+
+def test_work_shrinks_as_starts_finish():
+    starts = np.stack([orthoplex(4), *(rows(8, 4, seed) for seed in range(3))])  # the first is at its maximum
+    sizes, dense = [], All()
+
+    def forces(x, p):
+        sizes.append(len(x))
+        return dense(x, p)
+
+    found = continuation.descend(starts, exponents=(16.0,), forces=forces)
+    assert sizes[0] == sizes[-1] == 4  # all, before the first step and after the last
+    assert sorted(sizes[1:-2], reverse=True) == sizes[1:-2]
+    assert sizes[1] == 3
+    assert found.evaluations == sum(sizes[:-2])
+    assert 0 < found.steps <= found.evaluations - 4
+
+
+def test_a_shared_budget_reaches_every_rung():
+    clock, seen, dense = itertools.count(), [], All()
+
+    def forces(x, p):
+        seen.append(p)
+        return dense(x, p)
+
+    budget = Budget(200.0, clock=lambda: float(next(clock)))
+    found = continuation.descend(
+        rows(40, 3), exponents=(4.0, 64.0, 256.0), iterations=10_000, stationary=0.0, budget=budget, forces=forces,
+        shared_out=True,
+    )  # fmt: skip
+    assert set(seen) == {4.0, 64.0, 256.0}
+    assert found.chords[0] == pytest.approx(2.0 * math.sin(0.5 * geometry.min_angle(found.points[0])), rel=1e-12)
 
 
 def test_a_bad_start_stays_and_the_others_go_on():

@@ -3,8 +3,13 @@
 import math
 
 import pytest
+import torch
 
+from tammes.errors import InvalidParameterError
+from tammes.hunting import many
 from tammes.hunting.tensor import tensor_search
+from tammes.solvers import continuation, device_memory, forces
+from tammes.solvers.fused import Fused
 from tammes.solvers.run import Budget, Status
 
 
@@ -34,3 +39,74 @@ def test_ctrl_c_keeps_a_code():
 
     result = tensor_search(20, 3, starts=4, seed=0, budget=Budget(None), progress=interrupt)
     assert result.status is Status.INTERRUPTED
+
+
+def counted(monkeypatch, fits):
+    """The sizes of the batches that are tried; larger ones than fit run out of memory half-way up the ladder."""
+    sizes, real = [], forces.All.__call__
+
+    class Scarce(forces.All):
+        calls = 0
+
+        def __call__(self, x, p):
+            Scarce.calls += 1
+            if len(x) > fits and Scarce.calls > 3:
+                raise torch.OutOfMemoryError("no memory")
+            return real(self, x, p)
+
+    descend = continuation.descend
+
+    def counting(points, **more):
+        sizes.append(len(points))
+        return descend(points, **more)
+
+    monkeypatch.setattr(forces, "All", Scarce)
+    monkeypatch.setattr(continuation, "descend", counting)
+    return sizes
+
+
+def test_a_batch_is_halved_where_memory_runs_out_and_no_start_is_left_out(monkeypatch):
+    sizes = counted(monkeypatch, fits=3)
+    result = tensor_search(12, 3, starts=10, seed=0, budget=Budget(None))
+    assert sizes == [10, 5, 2, 2, 2, 2, 2]  # what fitted once is kept to
+    assert result.settings["starts"] == 10
+    assert result.status is Status.STARTS
+    assert result.code.min_angle == pytest.approx(math.acos(1 / math.sqrt(5)), abs=1e-13)
+
+
+def test_one_start_that_does_not_fit_is_refused(monkeypatch):
+    sizes = counted(monkeypatch, fits=0)
+    with pytest.raises(InvalidParameterError, match=r"`n` must be smaller: one start of 12 points in R\^3"):
+        tensor_search(12, 3, starts=4, seed=0, budget=Budget(None))
+    assert sizes == [4, 2, 1]
+
+
+def test_batches_follow_what_fits(monkeypatch):
+    sizes = counted(monkeypatch, fits=99)
+    monkeypatch.setattr(device_memory, "batch", lambda *_: 6)
+    tensor_search(6, 3, starts=15, seed=0, budget=Budget(None))
+    assert sizes == [6, 6, 3]
+
+
+def test_many_points_go_over_lists(monkeypatch):
+    asked = []
+    monkeypatch.setattr(many, "many_search", lambda n, d, **more: asked.append((n, d, more)))
+    tensor_search(2_001, 3, starts=None, seed=3, budget=Budget(None), device="cpu")
+    tensor_search(2_001, 3, starts=2, seed=3, budget=Budget(5.0))
+    assert [(n, d, more["starts"], more["seed"]) for n, d, more in asked] == [(2_001, 3, None, 3), (2_001, 3, 2, 3)]
+    assert [more["fused"] for *_, more in asked] == [None, False]  # no time for a compiler
+
+
+def test_one_kernel_leads_to_the_same_code(monkeypatch):
+    monkeypatch.setattr(forces, "_DENSE", Fused(forces._dense, backend="eager"))
+    result = tensor_search(12, 3, starts=2, seed=0, budget=Budget(None), fused=True)
+    assert forces._DENSE.failure is None
+    assert result.code.min_angle == pytest.approx(math.acos(1 / math.sqrt(5)), abs=1e-13)
+    torch.compiler.reset()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("fused", [False, True])
+def test_cuda_finds_the_icosahedron(fused):
+    result = tensor_search(12, 3, starts=64, seed=0, budget=Budget(None), device="cuda", fused=fused)
+    assert result.code.min_angle == pytest.approx(math.acos(1 / math.sqrt(5)), abs=1e-13)
