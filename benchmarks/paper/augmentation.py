@@ -39,10 +39,11 @@ def statistics(images: Images) -> Statistics:
         for channel in range(3):
             counts[channel] += np.bincount(block[:, channel].reshape(-1), minlength=256)
     means, deviations = [], []
-    for channel in counts.tolist():
-        total = sum(channel)
-        first = sum(count * value for value, count in enumerate(channel))
-        second = sum(count * value**2 for value, count in enumerate(channel))
+    for channel in counts:
+        histogram: list[int] = channel.tolist()
+        total = sum(histogram)
+        first = sum(count * value for value, count in enumerate(histogram))
+        second = sum(count * value**2 for value, count in enumerate(histogram))
         spread = total * second - first * first  # whole numbers: nothing cancels
         if spread == 0:
             raise InvalidParameterError("images", "of more than one value in every channel", f"{first // total} only")
