@@ -39,8 +39,8 @@ def statistics(images: Images) -> Statistics:
         for channel in range(3):
             counts[channel] += np.bincount(block[:, channel].reshape(-1), minlength=256)
     means, deviations = [], []
-    for channel in counts:
-        histogram: list[int] = channel.tolist()
+    histograms: list[list[int]] = counts.tolist()
+    for histogram in histograms:
         total = sum(histogram)
         first = sum(count * value for value, count in enumerate(histogram))
         second = sum(count * value**2 for value, count in enumerate(histogram))

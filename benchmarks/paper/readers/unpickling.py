@@ -6,8 +6,8 @@ nested deep enough to overflow the stack. So the file is read by `pickletools`, 
 and a machine of the few instructions that data needs carries them out. It knows seven names, none of which is
 looked up anywhere: each stands for a few lines in this file. Everything else is refused by its name.
 
-Text of Python 2 comes back as bytes, as with `pickle.load(file, encoding="bytes")`; in protocol 0 it must be ASCII. Arrays are views of the bytes of
-the file and read-only.
+Text of Python 2 comes back as bytes, as with `pickle.load(file, encoding="bytes")`; in protocol 0 it must be ASCII.
+Arrays are views of the bytes of the file, and read-only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tammes.errors import FileFormatError
 __all__ = ["STEPS", "loads"]
 
 STEPS = 5_000_000
-"""Instructions that a file may hold; CIFAR-100 holds some 200,000. Without a bound one byte of a file could be a hundred of memory."""
+"""Instructions that a file may hold; CIFAR-100 holds some 200,000. An empty list is one byte in a file, 56 in memory."""
 
 _DTYPE = re.compile(r"[|<>=]?(?:b1|[iu][1248]|f[248])")
 _TEXT = {"UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"}
