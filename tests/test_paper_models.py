@@ -1,20 +1,18 @@
-"""The networks of the paper: parameters counted by hand, names of layers, shortcuts, the margin of an angle."""
+"""The networks of the paper: parameters counted by hand, names of layers, what they do to images, shortcuts."""
 
-import json
 import math
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from benchmarks.paper import models, step_cost
+from benchmarks.paper import models
 from benchmarks.paper.models.arcface import FaceBlock, MarginHead
 from benchmarks.paper.models.densenet import DenseLayer, Transition
 from benchmarks.paper.models.layers import Decimate, initialise_
 from benchmarks.paper.models.resnet import BasicBlock
 from benchmarks.paper.models.wide_resnet import WideBlock
-from tammes.errors import DeviceError, FileAccessError, InvalidParameterError, UnknownNameError
+from tammes.errors import InvalidParameterError, UnknownNameError
 from tammes.nn import Regularizer
 
 LARGE = ("vgg19-bn", "vgg16-bn", "wrn-16-8", "arcface-resnet50")
@@ -190,7 +188,7 @@ def test_the_regulariser_takes_all_of_them(name):
     assert [layer for layer, coef in coefs.items() if coef == 0.5] == [models.layer_names(model)["Classify"]]
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [*SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)])
 def test_the_report_has_a_line_a_layer(name):
     lines = Regularizer(built(name), "mma", 0.07).report().to_dict()
     assert sorted(lines) == sorted(models.layer_names(built(name)).values())
@@ -354,114 +352,6 @@ def test_a_transition_is_the_mean_of_two_by_two():
     torch.testing.assert_close(transition(x), means)
 
 
-# --- the margin of ArcFace --------------------------------------------------------------------------------
-
-
-def head_of(rows, margin=0.5, scale=64.0):
-    head = MarginHead(rows.shape[1], rows.shape[0], margin, scale).to(rows.dtype)
-    with torch.no_grad():
-        head.directions.weight.copy_(rows)
-    return head
-
-
-def angle(a, b):
-    """In float64, exact near 0 and pi too: Kahan's half-angle form."""
-    u, v = a / np.linalg.norm(a), b / np.linalg.norm(b)
-    return 2.0 * math.atan2(np.linalg.norm(u - v), np.linalg.norm(u + v))
-
-
-def test_logits_by_their_angles():
-    rng = np.random.default_rng(0)
-    rows, embeddings, labels = rng.normal(size=(5, 7)), 3.0 * rng.normal(size=(20, 7)), rng.integers(0, 5, 20)
-    got = head_of(torch.tensor(rows), 0.5, 64.0)(torch.tensor(embeddings), torch.tensor(labels)).detach().numpy()
-    for i, embedding in enumerate(embeddings):
-        for j, row in enumerate(rows):
-            theta = angle(embedding, row)
-            expected = math.cos(theta + 0.5) if j == labels[i] else math.cos(theta)
-            if j == labels[i] and theta > math.pi - 0.5:
-                expected = math.cos(theta) - 0.5 * math.sin(0.5)
-            assert got[i, j] == pytest.approx(64.0 * expected, abs=1e-12)
-
-
-def at(theta, dtype=torch.float64):
-    """Unit vectors at these angles to the first axis, in the plane of the first two."""
-    theta = torch.as_tensor(theta, dtype=torch.float64)
-    return torch.stack([theta.cos(), theta.sin(), 0.0 * theta], dim=-1).to(dtype)
-
-
-@pytest.mark.parametrize("margin", [0.0, 0.5, 1.0])
-def test_the_logit_of_the_right_class_falls_all_the_way(margin):
-    theta = torch.linspace(0.0, math.pi, 2001, dtype=torch.float64)
-    head = head_of(at([0.0, 1.0]), margin, 1.0)
-    logits = head(at(theta), torch.zeros(2001, dtype=torch.int64))[:, 0].detach()
-    assert (logits.diff() < 0.0).all()
-    inside = theta < math.pi - margin
-    torch.testing.assert_close(logits[inside], (theta[inside] + margin).cos(), rtol=0.0, atol=1e-14)
-    beyond = theta[~inside].cos() - margin * math.sin(margin)
-    torch.testing.assert_close(logits[~inside], beyond, rtol=0.0, atol=1e-14)
-
-
-@pytest.mark.parametrize("theta", [1e-7, 1e-4, 0.3, 2.0, 3.1])
-def test_the_slope_in_the_angle(theta):
-    """d logit / d theta = -sin(theta + m), or -sin(theta) beyond pi - m; the gradient has no other part."""
-    embedding = at([theta]).requires_grad_()
-    head_of(at([0.0, 1.0]), 0.5, 1.0)(embedding, torch.tensor([0]))[0, 0].backward()
-    slope = -math.sin(theta + 0.5) if theta < math.pi - 0.5 else -math.sin(theta)
-    along = torch.tensor([-math.sin(theta), math.cos(theta), 0.0], dtype=torch.float64)
-    torch.testing.assert_close(embedding.grad[0], slope * along, rtol=1e-6, atol=1e-9)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-@pytest.mark.parametrize("theta", [0.0, 1e-30, 1e-5, math.pi])
-def test_gradients_are_finite_at_the_ends(theta, dtype):
-    embedding = at([theta], dtype).requires_grad_()
-    head = head_of(at([0.0, 1.0], dtype))
-    logits = head(embedding, torch.tensor([0]))
-    logits.sum().backward()
-    assert logits.dtype == torch.promote_types(dtype, torch.float32)
-    for gradient in (embedding.grad, head.directions.weight.grad):
-        assert gradient.isfinite().all()
-        assert gradient.abs().max() < 200.0  # scale times cosines and sines, of two classes
-
-
-def test_gradcheck_of_the_head():
-    torch.manual_seed(0)
-    head = MarginHead(5, 4).double()
-    embeddings = torch.randn(6, 5, dtype=torch.float64, requires_grad=True)
-    labels = torch.tensor([0, 1, 2, 3, 1, 1])
-    weight = head.directions.weight
-
-    def logits(embeddings, weight):
-        return torch.func.functional_call(head, {"directions.weight": weight}, (embeddings, labels))
-
-    assert torch.autograd.gradcheck(logits, (embeddings, weight))
-
-
-def test_the_head_sees_directions_alone():
-    torch.manual_seed(0)
-    head, embeddings, labels = MarginHead(8, 5).double(), torch.randn(6, 8).double(), torch.arange(6) % 5
-    before = head(embeddings, labels)
-    with torch.no_grad():
-        head.directions.weight.mul_(torch.rand(5, 1) + 0.5)
-    torch.testing.assert_close(head(7.0 * embeddings, labels), before, rtol=1e-12, atol=1e-11)
-
-
-def test_without_labels_no_margin():
-    torch.manual_seed(0)
-    head, embeddings, labels = MarginHead(8, 5).double(), torch.randn(6, 8).double(), torch.arange(6) % 5
-    cosines = nn.functional.cosine_similarity(embeddings[:, None], head.directions.weight[None], dim=2)
-    torch.testing.assert_close(head(embeddings), 64.0 * cosines)
-    assert (head(embeddings) - head(embeddings, labels)).count_nonzero() == 6
-
-
-def test_the_head_is_float32_within_autocast():
-    torch.manual_seed(0)
-    head, embeddings, labels = MarginHead(8, 5), torch.randn(6, 8), torch.arange(6) % 5
-    with torch.autocast("cpu", torch.bfloat16):
-        inside = head(embeddings, labels)
-    assert torch.equal(inside, head(embeddings, labels))
-
-
 def test_arcface_is_its_embedding_and_its_head():
     model, images, labels = (
         built("arcface-resnet50").eval(),
@@ -489,122 +379,3 @@ def test_names_and_sizes_that_are_none():
             models.build(name, 10, size)
     assert models.image_size("arcface-resnet50") == 112
     assert models.image_size("resnet56") == 32
-
-
-@pytest.mark.parametrize("bad", [{"margin": -0.1}, {"margin": 2.0}, {"margin": math.nan}, {"scale": 0.0}])
-def test_margins_that_are_none(bad):
-    with pytest.raises(InvalidParameterError, match=next(iter(bad))):
-        MarginHead(8, 4, **bad)
-
-
-@pytest.mark.parametrize("labels", [torch.zeros(3), torch.zeros(2, dtype=torch.int64), torch.zeros(3, 1).long()])
-def test_labels_that_are_none(labels):
-    with pytest.raises(InvalidParameterError, match="`labels`"):
-        MarginHead(8, 4)(torch.ones(3, 8), labels)
-
-
-# --- what MMA adds to a step ---------------------------------------------------------------------------------
-
-TINY = ["--model", "resnet20", "--size", "4", "--batch", "2", "--pairs", "1", "--no-memory"]
-
-
-def measured(every, tenth, mib=None, **other):
-    """As `step_cost.measure` gives it: a plain step of 2, 4 and 8 s, and how many of it the others cost."""
-    plain = [2.0, 4.0, 8.0]
-    columns = [plain, *([a * b for a, b in zip(plain, ratios, strict=True)] for ratios in (every, tenth))]
-    one = {"device": "some processor", "cores": 2, "threads": 1, "python": "3", "torch": "2", **step_cost.STANDARD}
-    forms = list(step_cost.FORMS)
-    return (
-        one
-        | {"seconds": dict(zip(forms, columns, strict=True)), "mib": dict(zip(forms, mib or (), strict=False))}
-        | other
-    )
-
-
-def cells(report, device, form):
-    lines = [line for line in report.splitlines() if line.startswith(f"| {device} | {form} |")]
-    return [cell.strip() for cell in lines[0].strip("|").split("|")[2:]]
-
-
-def test_a_step_costs_the_median_of_its_pairs():
-    """Pair by pair: the ratio of the medians is another number."""
-    report = step_cost.markdown({"cpu": measured([1.5, 1.3, 1.25], [1.2, 1.0, 1.3], mib=[200.0, 220.0, 210.0])})
-    assert cells(report, "CPU", "plain") == ["4", "1", "", "200", "1.000"]
-    expected = ["5.2", "1.300 (1.250 to 1.500)", "1.36: met", "220", "1.100"]
-    assert cells(report, "CPU", "MMA at every step") == expected
-    tenth = cells(report, "CPU", "MMA, `refresh_every=10`")
-    assert tenth == ["4", "1.200 (1.000 to 1.300)", "1.10: not met", "210", "1.050"]
-
-
-def test_what_was_not_measured_has_no_figure():
-    report = step_cost.markdown({"cpu": measured([1.0] * 3, [1.0] * 3)})
-    for form in step_cost.FORMS:
-        assert cells(report, "CUDA", form) == ["not measured", "", "", "", ""]
-        assert cells(report, "CPU", form)[3:] == ["not measured", ""]
-    other = step_cost.markdown({"cpu": measured([1.0] * 3, [1.0] * 3, model="resnet20")})
-    assert cells(other, "CPU", "MMA at every step")[2] == ""  # nothing is demanded of other networks
-    assert "--model resnet20" in other
-
-
-def test_kinds_of_step_take_turns():
-    calls = []
-    steps = {name: (lambda name=name: calls.append(name)) for name in step_cost.FORMS}
-    columns = step_cost.alternate(steps, "cpu", 3)
-    assert {len(column) for column in columns.values()} == {3}
-    rounds = [tuple(calls[k : k + 3]) for k in range(0, len(calls), 3)]
-    assert len(rounds) == 1 + 3 * step_cost.STEPS
-    assert all(sorted(one) == sorted(step_cost.FORMS) for one in rounds)
-    firsts = [one[0] for one in rounds[1:]]
-    assert {firsts.count(name) for name in step_cost.FORMS} == {step_cost.STEPS}
-
-
-def test_the_three_kinds_of_step_train_with_and_without_mma():
-    options = step_cost.parsed(TINY)
-    trainings = [step_cost.Training(form, options) for form in step_cost.FORMS]
-    before = trainings[0].model.classifier.weight.detach().clone()
-    for training in trainings:
-        training.step()
-    plain, every, tenth = (training.model.classifier.weight.detach() for training in trainings)
-    assert not torch.equal(plain, before)
-    torch.testing.assert_close(every, tenth, rtol=1e-5, atol=1e-8)  # both looked their neighbours up
-    term = trainings[0].model.classifier.weight.detach() - every
-    torch.manual_seed(0)
-    fresh = models.build("resnet20", 100, 4)
-    assert torch.equal(fresh.classifier.weight.detach(), before)
-    Regularizer(fresh, "mma", 0.07)().backward()
-    torch.testing.assert_close(term, 0.01 * fresh.classifier.weight.grad, rtol=1e-3, atol=1e-6)
-
-
-def test_a_run_keeps_the_rows_of_other_devices(tmp_path, capsys):
-    out = tmp_path / "cost.md"
-    (tmp_path / "cost.json").write_text(json.dumps({"cuda": measured([1.1] * 3, [1.05] * 3)}))
-    step_cost.run([*TINY, "--out", str(out)])
-    report = out.read_text()
-    assert report == capsys.readouterr().out
-    assert cells(report, "CUDA", "MMA at every step")[1:3] == ["1.100 (1.100 to 1.100)", "1.36: met"]
-    assert float(cells(report, "CPU", "plain")[0]) > 0.0
-    stored = json.loads((tmp_path / "cost.json").read_text())
-    assert stored["cuda"] == measured([1.1] * 3, [1.05] * 3)
-    assert stored["cpu"]["model"] == "resnet20"
-
-
-@pytest.mark.slow
-def test_memory_is_that_of_a_process_of_its_own():
-    """The outputs of a ResNet20's convolutions, kept for the backward pass, are the least a batch takes."""
-    outputs = 7 * 16 * 32**2 + 6 * 32 * 16**2 + 6 * 64 * 8**2
-    mib = {
-        batch: step_cost.peak("plain", step_cost.parsed([*TINY, "--size", "32", "--batch", str(batch)]))
-        for batch in (32, 256)
-    }
-    assert mib[256] > 256 * 4 * outputs / 2**20
-    assert mib[256] > 4 * mib[32]
-
-
-def test_a_measurement_that_cannot_be_made(monkeypatch, tmp_path):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(DeviceError, match="CUDA is not available"):
-        step_cost.parsed(["--device", "cuda"])
-    with pytest.raises(InvalidParameterError, match="`pairs`"):
-        step_cost.parsed(["--pairs", "0"])
-    with pytest.raises(FileAccessError, match="does not exist"):
-        step_cost.run([*TINY, "--out", str(tmp_path / "none" / "cost.md")])
