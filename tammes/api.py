@@ -95,7 +95,7 @@ def solve(
         symmetry: of a search: "auto", "none", or the name of a group that is prescribed.
         antipodal: of a search: points come in pairs x, -x.
         workers: of a search: processes, from 3,000 points on threads; all cores by default.
-        checkpoint: from 3,000 points on, a file for the state, written every minute; the same call goes on
+        checkpoint: from 3,000 points on, on a CPU, a file for the state, written every minute; the same call goes on
             from it. It is removed at the end, unless by Ctrl-C.
         progress: called as the run goes on.
 
@@ -144,7 +144,8 @@ def solve(
             progress=progress,
         )
     if hunted and init is None:
-        seconds = SEARCH_SECONDS if time_limit is None and starts is None else time_limit
+        whole = time_limit is None and (starts is not None or (device.startswith("cuda") and _is_large(n, d)))
+        seconds = None if whole else time_limit or SEARCH_SECONDS
         if free and (device.startswith("cuda") or _is_short(n, d, starts, seconds)):
             from tammes.hunting.tensor import tensor_search
 

@@ -1,16 +1,18 @@
 """Codes of many points in tensors: width, status, memory, interruption; on a CPU as on CUDA."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 import torch
 
+import tammes
 from tammes.errors import InvalidParameterError
 from tammes.geometry import min_angle
 from tammes.hunting import many
 from tammes.hunting.many import many_search
-from tammes.solvers import continuation, device_memory, squeeze
+from tammes.solvers import continuation, device_memory, sgd, squeeze
 from tammes.solvers.run import Budget, Status
 
 
@@ -23,6 +25,7 @@ def short(monkeypatch, *, repairs=0, iterations=4):
     """So little work that it takes a fraction of a second."""
     monkeypatch.setattr(many, "_ITERATIONS", iterations)
     monkeypatch.setattr(many, "_REPAIRS", repairs)
+    monkeypatch.setattr(many, "_DENSE", (4.0, 8.0))
 
 
 def test_it_widens_the_spiral_and_says_what_it_did(monkeypatch):
@@ -134,6 +137,25 @@ def test_no_array_of_all_pairs_is_made(monkeypatch):
         many_search(n, 3, budget=Budget(None))
     assert max(sizes) < n * n / 4
     assert len(sizes) < 12 * n  # nor a loop over points: calls of torch, in all rungs together
+
+
+def test_solve_comes_here_for_cuda_and_has_no_limit_of_its_own(monkeypatch):
+    short(monkeypatch, iterations=1)
+    budgets, real = [], many.many_search
+
+    def search(n, d, *, budget, **more):
+        budgets.append(budget.left())
+        return real(n, d, budget=budget, **more)
+
+    monkeypatch.setattr(many, "many_search", search)
+    monkeypatch.setattr(sgd, "resolve_device", lambda name: torch.device({"cuda": "cpu"}[name]))
+    result = tammes.solve(3_000, 3, device="cuda")
+    assert result.status is Status.REPAIRED
+    assert result.code.min_angle == min_angle(result.code.points)
+    tammes.solve(3_000, 3, device="cuda", time_limit=1e-6)
+    tammes.solve(2_500, 9, device="cuda", time_limit=1e-6)
+    assert math.isinf(budgets[0])
+    assert budgets[1:] == [0.0, 0.0]
 
 
 @pytest.mark.gpu
