@@ -87,7 +87,18 @@ def test_a_sweep_is_an_arm_a_coefficient():
 def test_every_assumption_has_its_reason(name):
     text = (config.FOLDER / f"{name}.toml").read_text()
     assert text.count("assumed =") == len(ALL[name].assumed)
-    assert all(len(reason.split()) >= 3 for reason in ALL[name].assumed.values())
+    assert all(len(one.because.split()) >= 3 for one in ALL[name].assumed.values())
+
+
+def test_a_part_of_the_networks_is_a_table_of_them_alone():
+    part = ALL["table4"].only(["wrn-16-8"])
+    assert set(part.recipes) == {"wrn-16-8"}
+    assert part.assumed["networks.wrn-16-8.batch"].value == 128
+    assert not any(key.startswith("networks.vgg") for key in part.assumed)
+    assert "data.statistics" in part.assumed
+    assert ALL["table4"].only(list(ALL["table4"].recipes)) == ALL["table4"]
+    with pytest.raises(UnknownNameError, match="networks"):
+        ALL["table4"].only(["vgg16-bn"])
 
 
 def test_unknown_experiments_are_refused_by_name():

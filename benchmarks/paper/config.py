@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +17,19 @@ from typing import Any, TypeVar
 from tammes.errors import FileFormatError, InvalidParameterError, UnknownNameError
 from tammes.files import read_bytes
 
-__all__ = ["ARC", "EXPERIMENTS", "FOLDER", "NETWORKS", "Arm", "Data", "Experiment", "Recipe", "load", "read"]
+__all__ = [
+    "ARC",
+    "EXPERIMENTS",
+    "FOLDER",
+    "NETWORKS",
+    "Arm",
+    "Assumption",
+    "Data",
+    "Experiment",
+    "Recipe",
+    "load",
+    "read",
+]
 
 FOLDER = Path(__file__).resolve().parent / "configs"
 EXPERIMENTS = ("table2", "table3", "table4", "table5", "table6", "figure3")
@@ -166,6 +178,14 @@ class Arm:
 
 
 @dataclass(frozen=True)
+class Assumption:
+    """What the paper does not state."""
+
+    value: Any
+    because: str
+
+
+@dataclass(frozen=True)
 class Experiment:
     """One table, or one figure that has runs of its own."""
 
@@ -178,14 +198,28 @@ class Experiment:
     """By network."""
     arms: tuple[Arm, ...]
     layers: tuple[str, ...]
-    """Whose angles the table shows, by the paper's names; the last one is Figure 1's."""
+    """Whose angles and cosines are shown, by the paper's names."""
     columns: tuple[str, ...]
-    assumed: Mapping[str, str]
-    """Why, by the key of every value that the paper does not state."""
+    assumed: Mapping[str, Assumption]
+    """By the key of every value that the paper does not state."""
 
     def baseline(self, network: str) -> Arm:
         """The arm without a loss, to which the others of this network are compared."""
         return next(arm for arm in self.arms if arm.loss == "none" and network in arm.networks)
+
+    def only(self, networks: Sequence[str]) -> Experiment:
+        """The part of these networks.
+
+        Raises:
+            UnknownNameError: if the table has no such network.
+        """
+        for network in networks:
+            if network not in self.recipes:
+                raise UnknownNameError("networks", network, self.recipes)
+        recipes = {network: recipe for network, recipe in self.recipes.items() if network in networks}
+        others = tuple(f"networks.{network}." for network in self.recipes if network not in networks)
+        assumed = {key: one for key, one in self.assumed.items() if not key.startswith(others or " ")}
+        return dataclasses.replace(self, recipes=recipes, assumed=assumed)
 
     def arms_of(self, network: str) -> list[Arm]:
         """Those that this network is trained with, in order."""
@@ -223,7 +257,7 @@ def read(path: str | Path) -> Experiment:
 
 
 def _experiment(name: str, document: dict[str, Any]) -> Experiment:
-    assumed: dict[str, str] = {}
+    assumed: dict[str, Assumption] = {}
     own = {"title", "contents", "data", "networks", "arms", "layers", "columns"}
     _check_keys("", document, own, own)
     for key in ("data", "networks"):
@@ -261,7 +295,7 @@ def _experiment(name: str, document: dict[str, Any]) -> Experiment:
     return found
 
 
-def _arms(key: str, table: Any, recipes: Mapping[str, Recipe], assumed: dict[str, str]) -> list[Arm]:
+def _arms(key: str, table: Any, recipes: Mapping[str, Recipe], assumed: dict[str, Assumption]) -> list[Arm]:
     """The arm of one table, or with `coefs` one for each of them."""
     _check(key, table, lambda value: isinstance(value, dict), "a table")
     table = dict(table)
@@ -302,7 +336,7 @@ def _check_recipe(key: str, recipe: Recipe) -> None:
 # --- tables to dataclasses ----------------------------------------------------------------------------
 
 
-def _made(kind: type[Made], key: str, table: Any, assumed: dict[str, str]) -> Made:
+def _made(kind: type[Made], key: str, table: Any, assumed: dict[str, Assumption]) -> Made:
     """A dataclass from a table, every value checked."""
     _check(key, table, lambda value: isinstance(value, dict), "a table")
     fields = {one.name: one for one in dataclasses.fields(kind)}  # type: ignore[arg-type]
@@ -315,12 +349,12 @@ def _made(kind: type[Made], key: str, table: Any, assumed: dict[str, str]) -> Ma
     return kind(**values)
 
 
-def _plain(key: str, value: Any, assumed: dict[str, str]) -> Any:
+def _plain(key: str, value: Any, assumed: dict[str, Assumption]) -> Any:
     """The value itself; why it was assumed is noted."""
     if not isinstance(value, dict):
         return value
     _check_keys(key, value, {"assumed", "because"}, {"assumed", "because"})
-    assumed[key] = _apply(f"{key}.because", value["because"], _text)
+    assumed[key] = Assumption(value["assumed"], _apply(f"{key}.because", value["because"], _text))
     return value["assumed"]
 
 

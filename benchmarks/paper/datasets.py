@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.paper import readers
 from benchmarks.paper.augmentation import statistics
 from benchmarks.paper.images import Images, Pairs
 from tammes.errors import UnknownNameError
@@ -59,13 +58,15 @@ def open_dataset(name: str, folder: Path) -> Dataset:
         UnknownNameError: if there are no data of this name.
         FileAccessError, FileFormatError: if they are not there, or are not what they should be.
     """
+    from benchmarks.paper.readers import cifar100, faces, tiny_imagenet, verification
+
     if name == "cifar-100":
-        return Dataset(*readers.cifar100.read(readers.cifar100.find(folder)))
+        return Dataset(*cifar100.read(cifar100.find(folder)))
     if name == "tiny-imagenet-200":
-        return Dataset(*readers.tiny_imagenet.read(readers.tiny_imagenet.find(folder)))
+        return Dataset(*tiny_imagenet.read(tiny_imagenet.find(folder)))
     if name == "faces":
-        pairs = {one: readers.verification.read(readers.verification.find(folder, one)) for one in PAIRS}
-        return Dataset(readers.faces.read(readers.faces.find(folder)), None, pairs)
+        pairs = {one: verification.read(verification.find(folder, one)) for one in PAIRS}
+        return Dataset(faces.read(faces.find(folder)), None, pairs)
     raise UnknownNameError("data", name, ("cifar-100", "tiny-imagenet-200", "faces"))
 
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -103,16 +102,12 @@ def layer_angles(model: nn.Module, judge: Regularizer, max_rows: int | None = No
     return found
 
 
-def histogram(model: nn.Module, layer: str) -> dict[str, Any] | None:
-    """Figure 1 of one layer: cosines of all pairs of rows, and how many are above 0.2; None without finite rows."""
+def histogram(model: nn.Module, layer: str) -> dict[str, Any]:
+    """Figure 1 of one layer: cosines of all pairs of rows, in `BINS` parts of [-1, 1], and how many are above 0.2."""
     modules: Mapping[str, nn.Module] = dict(model.named_modules())
     weight = modules[models.layer_names(model)[layer]].weight
-    rows = weight.detach().double().cpu().flatten(1).numpy()
-    if not np.isfinite(rows).all():
-        return None
-    found = cosine_histogram(rows, BINS, threshold=0.2)
-    counts = found.counts.tolist()
-    return {"layer": layer, "counts": counts, "threshold": found.threshold, "above": found.above, "pairs": found.pairs}
+    found = cosine_histogram(weight.detach().double().cpu().flatten(1).numpy(), BINS, threshold=0.2)
+    return {"counts": found.counts.tolist(), "threshold": found.threshold, "above": found.above, "pairs": found.pairs}
 
 
 def environment(crew: Crew) -> dict[str, Any]:

@@ -34,6 +34,7 @@ __all__ = ["SCHEMA", "SMOKE", "Result", "Store", "do"]
 SCHEMA = "tammes.paper.run/1"
 SMOKE = "A rehearsal on generated images: none of these figures means anything."
 """Stands in every file of a rehearsal."""
+_STATES = ("free", "done", "busy")
 _REMEDY = "Remove it to do that run again."
 
 
@@ -60,8 +61,8 @@ class Result:
     peak_what: str
     angles: Mapping[str, Mapping[str, Any]]
     """Of every layer at the end."""
-    cosines: Mapping[str, Any] | None
-    """Histogram of one layer at the end."""
+    cosines: Mapping[str, Mapping[str, Any]]
+    """Histograms of the cosines of all pairs of rows at the end, of the layers that the table shows."""
     history: Sequence[Mapping[str, Any]]
     environment: Mapping[str, Any]
 
@@ -126,20 +127,20 @@ class Store:
         return {name: result for name, result in found.items() if result is not None}
 
     @contextlib.contextmanager
-    def claimed(self, job: Job) -> Iterator[bool]:
-        """Whether this run is ours to do: another command on the same folder may be at it."""
-        locks = self.folder / ".locks"  # they stay: a lock that is removed could be held by two
-        locks.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(locks / f"{job.name}.lock")
+    def claimed(self, job: Job, crew: Crew) -> Iterator[str]:
+        """Whether this run is "free" for us to do, "done", or "busy": another command on this folder is at it."""
+        lock = filelock.FileLock(self.folder / ".locks" / f"{job.name}.lock")
+        state = 0
+        if crew.first:
+            Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)  # locks stay: removed, two could hold one
+            with contextlib.suppress(filelock.Timeout):
+                lock.acquire(timeout=0)
+            state = _STATES.index("busy" if not lock.is_locked else "done" if self.has(job) else "free")
         try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            yield False
-            return
-        try:
-            yield True
+            yield _STATES[crew.agreed(state)]
         finally:
-            lock.release()
+            if lock.is_locked:
+                lock.release()
 
 
 def _sound(result: Result) -> bool:
@@ -230,7 +231,7 @@ def _result(job: Job, experiment: Experiment, dataset: Dataset, run: Trainer, *,
     seconds = [line["batch_seconds"] for line in run.history]
     peaks = [line["peak_bytes"] for line in run.history if line["peak_bytes"] is not None]
     angles = layer_angles(run.bare, run.judge)
-    shown = next((one for one in reversed(experiment.layers) if one in angles), None)
+    histograms = {} if diverged else {one: histogram(run.bare, one) for one in experiment.layers if one in angles}
     return Result(
         job=job.settings(),
         name=job.name,
@@ -245,7 +246,7 @@ def _result(job: Job, experiment: Experiment, dataset: Dataset, run: Trainer, *,
         peak_bytes=max(peaks, default=None),
         peak_what=PeakMemory(run.crew.device).what,
         angles=angles,
-        cosines=None if diverged or shown is None else histogram(run.bare, shown),
+        cosines=histograms,
         history=run.history,
         environment=environment(run.crew),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -16,14 +17,30 @@ from benchmarks.paper.runs import SMOKE, Result
 from tammes import files
 from tammes.errors import FileFormatError
 
-__all__ = ["NOTHING", "Mean", "Row", "as_csv", "as_markdown", "mean_of", "published", "quantities", "rows_of"]
+__all__ = [
+    "NOTHING",
+    "Mean",
+    "Row",
+    "as_csv",
+    "as_markdown",
+    "layers_as_csv",
+    "mean_of",
+    "published",
+    "quantities",
+    "rows_of",
+]
 
 NOTHING = "—"
 """A cell without a figure: not run, or not verified."""
 PUBLISHED = Path(__file__).resolve().parent / "published.csv"
 _KEYS = ("experiment", "network", "arm", "quantity")
-_TITLES = {"accuracy": "accuracy", "lfw": "LFW", "cfp_fp": "CFP-FP", "agedb_30": "AgeDB-30"}
-_TITLES |= {"time_ratio": "time a batch, to the baseline's", "memory_ratio": "memory, to the baseline's"}
+_ACCURACIES = {"accuracy": "accuracy", "lfw": "LFW", "cfp_fp": "CFP-FP", "agedb_30": "AgeDB-30"}
+_COSTS = {
+    "batch_seconds": "ms a batch",
+    "time_ratio": "time a batch, to the baseline's",
+    "peak_bytes": "peak MiB",
+    "memory_ratio": "memory, to the baseline's",
+}
 _ANGLE = "angle "
 
 Figures = dict[tuple[str, ...], tuple[float, str] | None]
@@ -102,7 +119,7 @@ def rows_of(experiment: Experiment, jobs: Sequence[Job], results: Mapping[str, R
             differences = {
                 name: mean_of([a.measures[name] - b.measures[name] for a, b in paired.values()])
                 for name in names
-                if name in _TITLES and not name.endswith("_ratio") and arm.loss != "none"
+                if _is_accuracy(name) and arm.loss != "none"
             }
             diverged = sum(one.diverged for one in own.values())
             found.append(Row(network, arm, len(own), asked, diverged, values, differences))
@@ -186,8 +203,10 @@ def as_markdown(
     titles = ["network", "regulariser", "coefficient", "seeds"]
     for name in own:
         titles.append(_title(name))
-        if name in _TITLES:
-            titles += [*([] if name.endswith("_ratio") else ["difference to baseline"]), "paper"]
+        if _is_accuracy(name):
+            titles.append("difference to baseline")
+        if _is_compared(experiment, name, figures):
+            titles.append("paper")
     lines = [f"# {experiment.title}", ""]
     if smoke:
         lines += [f"**{SMOKE}**", ""]
@@ -208,7 +227,7 @@ def as_markdown(
         "What the paper does not state:",
         "",
     ]
-    lines += [f"- `{key}`: {reason}" for key, reason in experiment.assumed.items()]
+    lines += [f"- `{key}` = `{json.dumps(one.value)}`: {one.because}" for key, one in experiment.assumed.items()]
     lines += ["", "## Made by", "", f"`{command}`", ""]
     lines += [f"- {machine}" for machine in machines] or ["- nothing was run yet"]
     return "\n".join(lines) + "\n"
@@ -220,13 +239,24 @@ def _cells(experiment: Experiment, row: Row, names: Sequence[str], figures: Figu
     cells = [row.network, row.arm.title, coef, seeds + (f", {row.diverged} diverged" if row.diverged else "")]
     for name in names:
         cells.append(_shown(name, row.values[name]))
-        if name in _TITLES:
-            if not name.endswith("_ratio"):
-                difference = row.differences.get(name)
-                cells.append(NOTHING if difference is None else difference.shown(2, signed=True))
+        if _is_accuracy(name):
+            difference = row.differences.get(name)
+            cells.append(NOTHING if difference is None else difference.shown(2, signed=True))
+        if _is_compared(experiment, name, figures):
             figure = figures.get(_key(experiment, row, name))
             cells.append(NOTHING if figure is None else f"{figure[0]:g}")
     return cells
+
+
+def _is_accuracy(name: str) -> bool:
+    return name in _ACCURACIES
+
+
+def _is_compared(experiment: Experiment, name: str, figures: Figures) -> bool:
+    """Whether the paper's figure stands beside ours: of accuracies always, of others where one was verified."""
+    return _is_accuracy(name) or any(
+        figure is not None and (key[0], key[3]) == (experiment.name, name) for key, figure in figures.items()
+    )
 
 
 def _shown(name: str, mean: Mean | None) -> str:
@@ -242,7 +272,27 @@ def _shown(name: str, mean: Mean | None) -> str:
 def _title(name: str) -> str:
     if name.startswith(_ANGLE):
         return f"{name.removeprefix(_ANGLE)}, min. angle"
-    return (_TITLES | {"batch_seconds": "ms a batch", "peak_bytes": "peak MiB"})[name]
+    return (_ACCURACIES | _COSTS)[name]
+
+
+def layers_as_csv(experiment: Experiment, jobs: Sequence[Job], results: Mapping[str, Result], *, smoke: bool) -> str:
+    """Supplement D: the minimal angle of every layer of every network, mean over seeds, degrees; with its bound."""
+    stream = io.StringIO()
+    out = csv.writer(stream, lineterminator="\n")
+    head = ["experiment", "network", "arm", "layer", "rows", "d", "min_angle", "standard_error", "seeds", "bound"]
+    out.writerow([*head, *(["smoke"] if smoke else [])])
+    for network in experiment.recipes:
+        for arm in experiment.arms_of(network):
+            found = [one for one in _by_seed(jobs, results, network, arm).values() if not one.diverged]
+            for layer, first in found[0].angles.items() if found else ():
+                angles = [one.angles[layer]["min_angle_degrees"] for one in found]
+                mean = mean_of([angle for angle in angles if angle is not None])
+                numbers = (
+                    ["", "", 0] if mean is None else [mean.value, "" if mean.count < 2 else mean.error, mean.count]
+                )
+                line = [experiment.name, network, arm.name, layer, first["rows"], first["d"], *numbers]
+                out.writerow([*line, first["bound_degrees"], *(["smoke"] if smoke else [])])
+    return stream.getvalue()
 
 
 def as_csv(experiment: Experiment, rows: Sequence[Row], *, smoke: bool) -> str:

@@ -1,0 +1,137 @@
+"""The paper's tables and figures, one command each.
+
+    python -m benchmarks.paper table3 --data DIR --seeds 3
+    torchrun --nproc-per-node 4 -m benchmarks.paper table5 --data DIR --device cuda --amp bf16
+    python -m benchmarks.paper table3 --dry-run
+    python -m benchmarks.paper --smoke --out DIR
+
+A run that is done is not done again, one that was stopped goes on after its last epoch, and several commands may
+share a folder of results: each does what no other is at. Tables and figures are written of whatever is done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.paper import config
+from benchmarks.paper.config import Experiment
+from benchmarks.paper.jobs import AMP, Job, jobs_of
+from tammes.errors import TammesError
+
+if TYPE_CHECKING:
+    from benchmarks.paper.processes import Crew
+    from benchmarks.paper.runs import Store
+
+TARGETS = {name: name for name in config.EXPERIMENTS}
+TARGETS |= {"figure1": "table3", "figure4": "table3", "supplement-d": "table3"}
+"""What can be asked for, and the experiment whose runs it needs."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.paper", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("target", nargs="?", help=f"one of: {', '.join(TARGETS)}; or a TOML file of your own")
+    parser.add_argument("--data", type=Path, help="folder in which the data lie; docs/paper.md says how")
+    parser.add_argument("--out", type=Path, default=Path("paper_results"), help="folder of the results (%(default)s)")
+    parser.add_argument("--seeds", type=int, default=3, metavar="K", help="runs of each kind, seeds 0 to K - 1 (3)")
+    parser.add_argument("--networks", metavar="A,B", help="only these networks of the table")
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="cuda where there is one")
+    parser.add_argument("--amp", choices=AMP, default="off", help="precision of the network (off: float32)")
+    parser.add_argument("--compile", action="store_true", help="torch.compile the network")
+    parser.add_argument("--refresh-every", type=int, default=1, metavar="K", help="look for nearest rows every K steps")
+    parser.add_argument("--keep-weights", action="store_true", help="keep the weights of every run")
+    parser.add_argument("--dry-run", action="store_true", help="print the runs and what they will cost; do none")
+    parser.add_argument("--report", action="store_true", help="tables and figures of what is done; do no runs")
+    parser.add_argument("--smoke", action="store_true", help="rehearse everything on generated data, in minutes")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse, run, print; returns the exit status."""
+    parser = _parser()
+    chosen = parser.parse_args(arguments)
+    if chosen.target == "table1":
+        parser.error("Table 1 has a command of its own: tammes bench")
+    if not chosen.smoke and chosen.target is None:
+        parser.error(f"name a table or figure: {', '.join(TARGETS)}")
+    if chosen.seeds < 1:
+        parser.error("--seeds: an integer of at least 1")
+    if not (chosen.smoke or chosen.dry_run or chosen.report) and chosen.data is None:
+        parser.error("--data is needed: the folder in which the data lie")
+    try:
+        if chosen.smoke:
+            from benchmarks.paper import smoke
+
+            return smoke.rehearse(chosen.out)
+        return _run(chosen)
+    except TammesError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(
+            f"Stopped. {chosen.out / 'runs'} keeps what is done; the same command goes on from there.", file=sys.stderr
+        )
+        return 130
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    """What was asked for, by this process of the crew."""
+    import torch
+
+    from benchmarks.paper import reports, runs
+    from benchmarks.paper.processes import crew
+
+    experiment = _experiment(chosen)
+    options = {"amp": chosen.amp, "refresh_every": chosen.refresh_every}
+    jobs = jobs_of(experiment, range(chosen.seeds), **options)
+    store = runs.Store(chosen.out)
+    command = f"python -m benchmarks.paper {shlex.join(_words(chosen))}"
+    device = chosen.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    with crew(device) as ours:
+        if chosen.dry_run:
+            if ours.first:
+                print("\n".join(_plan(experiment, jobs, store, ours)))
+            return 0
+        if not chosen.report:
+            settings = reports.Settings(chosen.data, chosen.compile, chosen.keep_weights)
+            reports.run_all(experiment, jobs, store, ours, settings)
+        if ours.first:
+            written = reports.write(chosen.out, experiment, jobs, store.read_all(jobs), command)
+            print("\n".join(map(str, written)))
+    return 0
+
+
+def _experiment(chosen: argparse.Namespace) -> Experiment:
+    """The experiment behind a target, of the networks that were asked for."""
+    target = chosen.target
+    found = config.read(target) if target.endswith(".toml") else config.load(TARGETS.get(target, target))
+    return found if chosen.networks is None else found.only(chosen.networks.split(","))
+
+
+def _plan(experiment: Experiment, jobs: Sequence[Job], store: Store, ours: Crew) -> list[str]:
+    from benchmarks.paper import cost, evidence
+
+    there = evidence.environment(ours)
+    device = there.get("gpu") or f"{there['processor']}, {there['threads']} threads"
+    done = {job.name: store.has(job) for job in jobs}
+    left = [job for job in jobs if not done[job.name]]
+    return [experiment.title, "", *cost.plan(jobs, done, cost.costs_of(experiment, left, ours.device), device)]
+
+
+def _words(chosen: argparse.Namespace) -> list[str]:
+    """The arguments that decide what is run, for the reports."""
+    words = [chosen.target, "--data", "DIR", "--seeds", str(chosen.seeds)]
+    words += ["--networks", chosen.networks] if chosen.networks else []
+    words += ["--amp", chosen.amp] if chosen.amp != "off" else []
+    words += ["--refresh-every", str(chosen.refresh_every)] if chosen.refresh_every != 1 else []
+    return words + (["--compile"] if chosen.compile else [])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

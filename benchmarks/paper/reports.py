@@ -1,0 +1,139 @@
+"""All runs of an experiment, then its files: `NAME.md`, `NAME.csv`, the layers, and the figures that its runs give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.paper import figures, tables
+from benchmarks.paper.config import Experiment
+from benchmarks.paper.datasets import Dataset, open_dataset
+from benchmarks.paper.jobs import Job
+from benchmarks.paper.narration import Narrator, summary
+from benchmarks.paper.processes import Crew
+from benchmarks.paper.runs import Result, Store, do
+from benchmarks.paper.schedule import Schedule
+from tammes import files, plots
+from tammes.errors import FileFormatError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Settings", "machines", "run_all", "write"]
+
+Draw = Callable[[Experiment, Sequence[Job], Mapping[str, Result]], "Figure"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How runs are done, beyond what decides their outcome."""
+
+    data: Path
+    compiled: bool = False
+    keep_weights: bool = False
+
+
+def run_all(
+    experiment: Experiment,
+    jobs: Sequence[Job],
+    store: Store,
+    crew: Crew,
+    settings: Settings,
+    dataset: Dataset | None = None,
+) -> None:
+    """Do every run that is not done, and that no other command is at.
+
+    Args:
+        experiment: the table.
+        jobs: its runs.
+        store: where they are kept.
+        crew: the processes that do each of them together.
+        settings: of this command.
+        dataset: the images, if they were read already.
+
+    Raises:
+        FileFormatError: if a run that is kept there was done on other images.
+    """
+    narrator = Narrator(silent=not crew.first)
+    if crew.first:
+        kept = store.read_all(jobs)  # damaged files are told now, not after hours of work
+        left = sum(job.name not in kept for job in jobs)
+        narrator.say(f"{experiment.title}: {left} of {len(jobs)} runs to do")
+    if not crew.agreed(int(any(not store.has(job) for job in jobs))):
+        return
+    dataset = open_dataset(experiment.data.name, settings.data) if dataset is None else dataset
+    for number, job in enumerate(jobs, 1):
+        with store.claimed(job, crew) as state:
+            if state == "busy":
+                narrator.say(f"{job.name}: another command is at it")
+            if state != "free":
+                continue
+            schedule = Schedule(job.recipe, len(dataset.train.labels))
+            with narrator.run(job, schedule, experiment.layers) as watch:
+                result = do(
+                    job,
+                    experiment,
+                    dataset,
+                    store,
+                    crew,
+                    compiled=settings.compiled,
+                    watch=watch,
+                    keep_weights=settings.keep_weights,
+                )
+        if result is not None:
+            end = "diverged" if result.diverged else summary(result.history[-1], experiment.layers)
+            narrator.say(f"{number} of {len(jobs)}, {job.name}: {end}")
+
+
+def write(
+    folder: Path, experiment: Experiment, jobs: Sequence[Job], results: Mapping[str, Result], command: str
+) -> list[Path]:
+    """Write the tables, and the figures of what is done; returns their paths.
+
+    Raises:
+        FileFormatError: if the runs were done on different images.
+    """
+    data = {result.data for result in results.values() if not result.smoke}
+    if len(data) > 1:
+        raise FileFormatError(
+            folder / "runs", f"holds runs of {experiment.name} on {len(data)} different sets of images"
+        )
+    smoke = any(job.smoke for job in jobs)
+    rows = tables.rows_of(experiment, jobs, results)
+    page = tables.as_markdown(experiment, rows, smoke=smoke, machines=machines(results), command=command)
+    name = experiment.name
+    content: dict[str, bytes] = {
+        f"{name}.md": page.encode(),
+        f"{name}.csv": tables.as_csv(experiment, rows, smoke=smoke).encode(),
+        f"{name}_layers.csv": tables.layers_as_csv(experiment, jobs, results, smoke=smoke).encode(),
+    }
+    if any(not result.diverged for result in results.values()):
+        for file, draw in _drawings(name).items():
+            content[file] = plots.figure_bytes(draw(experiment, jobs, results))
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, what in content.items():
+        files.write_atomically(folder / file, what, force=True)
+    return [folder / file for file in content]
+
+
+def _drawings(name: str) -> dict[str, Draw]:
+    """The figures that the runs of an experiment give, by the name of the file."""
+    found: dict[str, Draw] = {f"{name}_layers.png": figures.draw_layers}  # Supplement D
+    if name == "table3":
+        found |= {"figure1.png": figures.draw_cosines, "figure4.png": figures.draw_training}
+    if name == "figure3":
+        found |= {"figure3.png": figures.draw_coefficients}
+    return found
+
+
+def machines(results: Mapping[str, Result]) -> list[str]:
+    """What the runs were done on, each once."""
+    found = []
+    for result in results.values():
+        there = result.environment
+        where = there.get("gpu") or f"{there['processor']}, {there.get('threads')} threads"
+        versions = ", ".join(f"{name} {version}" for name, version in there["versions"].items())
+        found.append(f"{there['processes']} process(es) on {where}, {there['system']}; {versions}")
+    return list(dict.fromkeys(found))

@@ -1,0 +1,111 @@
+"""What several processes that train together come to: run by `test_paper_training`, which compares it with one process.
+
+Gloo on the CPU; they meet as under `torchrun`, by its environment variables.
+"""
+
+import dataclasses
+import os
+import socket
+import time
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks.paper import config, jobs
+from benchmarks.paper.datasets import Dataset
+from benchmarks.paper.images import Images
+from benchmarks.paper.processes import crew
+from benchmarks.paper.training import Silent, Trainer
+
+CLASSES = tuple("abcde")
+LIKE = config.load("table2").recipes["resnet20"]
+
+
+class Tiny(nn.Module):
+    """A convolution and a linear layer, without batch norm: it would see other batches in two processes than in one."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 6, 3, padding=1)
+        self.linear = nn.Linear(6, classes)
+
+    def forward(self, x):
+        return self.linear(self.conv(x).relu().mean(dim=(2, 3)))
+
+
+def images(count, seed=0, size=8):
+    """Noise with a colour for each class."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(count, dtype=np.int64) % len(CLASSES)
+    noise = random.integers(0, 100, (count, 3, size, size))
+    colours = np.random.default_rng(9).integers(0, 150, (len(CLASSES), 3))
+    return Images((noise + colours[labels][:, :, None, None]).astype(np.uint8), labels, CLASSES)
+
+
+def dataset(count=30):
+    return Dataset(images(count), images(20, seed=1))
+
+
+def job(loss="mma", *, length=3, batch=8, coef=0.07, place="both", sample=1.0, seed=0, **options):
+    recipe = dataclasses.replace(LIKE, length=length, batch=batch, milestones=(2,), last=2, rate=0.05)
+    data = config.Data("cifar-100", 8, 2, True, "training")
+    arm = config.Arm(loss, loss, ("resnet20",), loss, 0.0 if loss == "none" else coef, place, sample)
+    return jobs.Job("resnet20", data, recipe, arm, seed, **options)
+
+
+class Noting(Silent):
+    """Keeps the mean loss of the epoch so far, after every step."""
+
+    def __init__(self):
+        self.losses = []
+
+    def step(self, epoch, step, loss):
+        self.losses.append((epoch, step, loss))
+
+
+class Plain(Trainer):
+    """A trainer of networks that have no names for their layers."""
+
+    def _angles(self):
+        return {}
+
+
+def trained(wanted, crew_=None):
+    """The history and the weights of a run of the tiny network."""
+    run = Plain(wanted, dataset(), crew_, network=Tiny)
+    while not run.done:
+        run.advance()
+    return run
+
+
+def _run(rank, port, wanted, out):
+    torch.set_num_threads(1)
+    meeting = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in meeting.items()})
+    found = []
+    with crew("cpu") as ours:
+        for one in wanted:
+            run = trained(one, ours)
+            found.append((run.history, {k: v.clone() for k, v in run.bare.state_dict().items()}))
+        share, first, agreed = ours.share(7), ours.first, ours.agreed(5 + rank)
+    torch.save({"runs": found, "share": (share.start, share.stop), "first": first, "agreed": agreed}, f"{out}.{rank}")
+
+
+def results(folder, wanted, seconds=120.0):
+    """What each of two processes found."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    started = torch.multiprocessing.spawn(_run, (port, wanted, folder / "found"), nprocs=2, join=False)
+    deadline = time.monotonic() + seconds
+    try:
+        while not started.join(timeout=1.0):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"two processes did not finish within {seconds:g} s")
+    finally:
+        for process in started.processes:
+            if process.is_alive():
+                process.kill()
+                process.join()
+    return [torch.load(f"{folder / 'found'}.{rank}", weights_only=True) for rank in (0, 1)]
