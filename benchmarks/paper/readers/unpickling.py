@@ -26,7 +26,7 @@ from tammes.errors import FileFormatError
 __all__ = ["STEPS", "loads"]
 
 STEPS = 5_000_000
-"""Instructions that a file may hold; CIFAR-100 holds some 200,000. An empty list is one byte in a file, 56 in memory."""
+"""Instructions that a file may hold; CIFAR-100 has some 200,000. An empty list is one byte of a file, 56 in memory."""
 
 _DTYPE = re.compile(r"[|<>=]?(?:b1|[iu][1248]|f[248])")
 _TEXT = {"UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"}
