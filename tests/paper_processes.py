@@ -67,7 +67,7 @@ class Noting(Silent):
 class Plain(Trainer):
     """A trainer of networks that have no names for their layers."""
 
-    def _angles(self):
+    def _angles(self, last):
         return {}
 
 

@@ -31,6 +31,7 @@ class Bar:
     def __init__(self, progress: Progress, task: Any, job: Job, schedule: Schedule, layers: Sequence[str]) -> None:
         self._progress, self._task, self._job, self._schedule, self._layers = progress, task, job, schedule, layers
         self._last = ""
+        self._angles: Mapping[str, Any] = {}
 
     def step(self, epoch: int, step: int, loss: float) -> None:
         done = epoch * self._schedule.steps_an_epoch + step
@@ -38,7 +39,8 @@ class Bar:
         self._progress.update(self._task, completed=done, said=f"epoch {epoch + 1}, {said}")
 
     def epoch(self, line: Mapping[str, Any]) -> None:
-        self._last = summary(line, self._layers)
+        self._angles = line["angles"] or self._angles
+        self._last = summary({**line, "angles": self._angles}, self._layers)
         self.step(line["epoch"], self._schedule.steps_of(line["epoch"]), line["loss"])
 
 

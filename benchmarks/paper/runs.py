@@ -22,7 +22,7 @@ import torch
 from benchmarks.paper import checkpoint
 from benchmarks.paper.config import Experiment
 from benchmarks.paper.datasets import Dataset, part_of
-from benchmarks.paper.evidence import PeakMemory, environment, histogram, layer_angles
+from benchmarks.paper.evidence import PeakMemory, environment, histogram
 from benchmarks.paper.jobs import Job
 from benchmarks.paper.processes import Crew
 from benchmarks.paper.training import DivergedError, Silent, Trainer, Watch
@@ -230,7 +230,7 @@ def _result(job: Job, experiment: Experiment, dataset: Dataset, run: Trainer, *,
     names = [] if diverged else list(lines[-1]["measures"])
     seconds = [line["batch_seconds"] for line in run.history]
     peaks = [line["peak_bytes"] for line in run.history if line["peak_bytes"] is not None]
-    angles = layer_angles(run.bare, run.judge)
+    angles = run.final_angles()
     histograms = {} if diverged else {one: histogram(run.bare, one) for one in experiment.layers if one in angles}
     return Result(
         job=job.settings(),

@@ -32,8 +32,10 @@ __all__ = ["DivergedError", "Silent", "Trainer", "Watch"]
 
 LOOK = 50
 """Steps between two looks at the loss: is it finite, and what does the progress bar say?"""
+MEASURED = 40
+"""Epochs of a run, about, after which the angles of all layers are measured: some seconds each time, on the CPU."""
 WIDEST = 2_048
-"""Rows of layers whose angles are measured after every epoch; those of wider ones after the last."""
+"""Rows of layers whose angles are measured on the way; those of wider ones at the end only."""
 
 
 class DivergedError(Exception):
@@ -103,6 +105,7 @@ class Trainer:
         self.plain = Augmentation(mean, std, pad=0, flip=False)
         self.epoch = 0
         self.history: list[dict[str, Any]] = []
+        self._final: dict[str, dict[str, Any]] | None = None  # measured after the last epoch already
 
     def _check_last_batch(self) -> None:
         """A last batch of an image a process, or fewer, has no variance for batch norms."""
@@ -159,7 +162,7 @@ class Trainer:
             "loss": loss,
             "train_accuracy": accuracy,
             "measures": self._measures(last),
-            "angles": self._angles(),
+            "angles": self._angles(last),
             "batch_seconds": clock.median(),
             "peak_bytes": peak,
             "seconds": time.perf_counter() - began,
@@ -242,11 +245,17 @@ class Trainer:
         with self._precision():
             return 100.0 * verify(self.bare, self.dataset.pairs[name], prepare=self.plain).mean
 
-    def _angles(self) -> dict[str, float | None]:
-        """Minimal angle of every layer that is not too wide, degrees; of the first process only."""
-        if not self.crew.first:
+    def _angles(self, last: bool) -> dict[str, float | None]:
+        """Minimal angle of every layer that is not too wide, degrees; now and then, of the first process only."""
+        if not self.crew.first or not (last or self.epoch % math.ceil(self.schedule.epochs / MEASURED) == 0):
             return {}
-        return {k: one["min_angle_degrees"] for k, one in layer_angles(self.bare, self.judge, WIDEST).items()}
+        found = layer_angles(self.bare, self.judge, None if last else WIDEST)
+        self._final = found if last else None
+        return {name: one["min_angle_degrees"] for name, one in found.items()}
+
+    def final_angles(self) -> dict[str, dict[str, Any]]:
+        """What all layers are like now."""
+        return layer_angles(self.bare, self.judge) if self._final is None else self._final
 
     # --- stop and go on -------------------------------------------------------------------------------------
 

@@ -1,0 +1,176 @@
+"""A rehearsal of everything on generated data, in minutes: readers, networks, regularisers, a killed run, all files.
+
+Every network trains for two epochs with every regulariser on a handful of images; one run is killed (SIGKILL) after
+its first epoch, and resumed; every table and every figure is written. All files say that their figures mean nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.paper import config, generated, reports, runs
+from benchmarks.paper.config import Arm, Experiment
+from benchmarks.paper.datasets import Dataset, open_dataset
+from benchmarks.paper.jobs import Job, jobs_of
+from benchmarks.paper.processes import Crew
+from tammes import files
+from tammes.errors import TammesError
+
+__all__ = ["VICTIM", "experiments", "jobs_for", "rehearse", "shrunk"]
+
+EPOCHS = 2
+LIMITS: Mapping[str, tuple[int, Mapping[str, int]]] = {
+    "cifar-100": (16, {"train": 32, "test": 32}),
+    "tiny-imagenet-200": (8, {"train": 16, "test": 16}),
+    "faces": (4, {"train": 8, "pairs": 20}),
+}
+"""Images a batch, and images of each part that are taken, by data set."""
+VICTIM = "resnet20"
+"""The network of the run that is killed."""
+_PATIENCE = 120.0  # seconds until the run that is killed must have reached its second epoch
+_SWEPT = 2  # coefficients of a sweep that are rehearsed
+
+
+def shrunk(experiment: Experiment) -> Experiment:
+    """The same experiment with two short epochs, and the ends of a sweep only."""
+    batch, limit = LIMITS[experiment.data.name]
+    recipes = {}
+    for network, recipe in experiment.recipes.items():
+        length = EPOCHS if recipe.unit == "epochs" else EPOCHS * (limit["train"] // batch)
+        recipes[network] = dataclasses.replace(
+            recipe, length=length, milestones=(1,), batch=batch, last=min(recipe.last, EPOCHS)
+        )
+    arms = experiment.arms
+    swept = [arm for arm in arms if arm.loss != "none"]
+    if experiment.name == "figure3":
+        kept = {swept[k].name for k in (0, -1)}
+        arms = tuple(arm for arm in arms if arm.loss == "none" or arm.name in kept)
+    return dataclasses.replace(experiment, recipes=recipes, arms=arms)
+
+
+def experiments() -> list[Experiment]:
+    """All tables and figures, shrunk; then those that no table has: every network with every regulariser."""
+    found = [shrunk(config.load(name)) for name in config.EXPERIMENTS]
+    by_name = {one.name: one for one in found}
+    losses = [arm for arm in by_name["table3"].arms if arm.loss != "mma"]
+    for name, source, networks in (
+        ("networks_cifar", "table4", list(by_name["table4"].recipes)),
+        ("networks_tiny", "table5", ["vgg16-bn"]),
+    ):
+        table = by_name[source].only(networks)
+        others = [dataclasses.replace(arm, networks=tuple(networks)) for arm in losses]
+        arms: tuple[Arm, ...] = (*others, *(arm for arm in table.arms if arm.loss == "mma"))
+        title = f"Every network of {source.title()} with every regulariser"
+        contents = "No table of the paper: a rehearsal of all that could be run."
+        found.append(dataclasses.replace(table, name=name, title=title, contents=contents, arms=arms))
+    return found
+
+
+def jobs_for(experiment: Experiment) -> list[Job]:
+    """One seed of each run of a shrunk experiment."""
+    _, limit = LIMITS[experiment.data.name]
+    return jobs_of(experiment, [0], smoke=True, limit=limit)
+
+
+def rehearse(folder: Path) -> int:
+    """All of it; returns the exit status, and says on stdout what was found.
+
+    Raises:
+        TammesError: if a step fails.
+    """
+    began = time.monotonic()
+    data = folder / "generated_data"
+    data.mkdir(parents=True, exist_ok=True)
+    generated.write_all(data)
+    store, crew = runs.Store(folder), Crew()
+    settings = reports.Settings(data)
+    datasets: dict[str, Dataset] = {}
+    lines = [f"**{runs.SMOKE}**", "", "| | runs | files | s |", "|---|---:|---:|---:|"]
+    for experiment in experiments():
+        start = time.monotonic()
+        jobs, name = jobs_for(experiment), experiment.data.name
+        if name not in datasets:
+            datasets[name] = open_dataset(name, data)
+        reports.run_all(experiment, jobs, store, crew, settings, datasets[name])
+        found = store.read_all(jobs)
+        if len(found) < len(jobs):
+            raise TammesError(f"{experiment.name}: {len(found)} of {len(jobs)} runs are done.")
+        command = "python -m benchmarks.paper --smoke"
+        written = reports.write(folder, experiment, jobs, found, command)
+        seconds = time.monotonic() - start
+        lines.append(f"| {experiment.title} | {len(jobs)} | {len(written)} | {seconds:.0f} |")
+    lines += ["", kill_and_resume(folder, datasets["cifar-100"], store)]
+    lines += ["", f"{time.monotonic() - began:.0f} s in all."]
+    text = "\n".join(lines) + "\n"
+    files.write_atomically(folder / "smoke.md", text.encode(), force=True)
+    print(text)
+    return 0
+
+
+# --- a run that is killed ------------------------------------------------------------------------------------
+
+
+def _victim() -> tuple[Experiment, Job]:
+    experiment = shrunk(config.load("table4")).only([VICTIM])
+    return experiment, next(job for job in jobs_for(experiment) if job.arm.loss == "mma")
+
+
+def kill_and_resume(folder: Path, dataset: Dataset, store: runs.Store) -> str:
+    """Kill one run after its first epoch, do it again, and compare with the one that was left alone.
+
+    Raises:
+        TammesError: if the two differ, or the run could not be killed in time.
+    """
+    experiment, job = _victim()
+    apart = runs.Store(folder / "killed")
+    for suffix in (".json", ".pt"):
+        apart.path(job, suffix).unlink(missing_ok=True)
+    words = [sys.executable, "-m", "benchmarks.paper.smoke", str(folder)]
+    with subprocess.Popen(words, cwd=Path(__file__).resolve().parents[2]) as process:
+        try:
+            deadline = time.monotonic() + _PATIENCE
+            while not apart.path(job, ".pt").exists():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise TammesError(f"{job.name}: the run that was to be killed ended or did not begin.")
+                time.sleep(0.02)
+        finally:
+            process.kill()  # SIGKILL: nothing in it can tidy up
+    if apart.has(job):
+        raise TammesError(f"{job.name}: the run that was to be killed was done.")
+    resumed = runs.do(job, experiment, dataset, apart, Crew())
+    alone = store.read(job)
+    again = apart.read(job)
+    if resumed is None or alone is None or again is None or again.outcome() != alone.outcome():
+        raise TammesError(f"{job.name}: killed and resumed, it came to another result.")
+    return f"{job.name}: killed after its first epoch and resumed, it came to the same result, bit for bit."
+
+
+class _Sleeper:
+    """Lets the run get through its first epoch, and waits in the second for what is to come."""
+
+    def step(self, epoch: int, step: int, loss: float) -> None:
+        """Nothing."""
+
+    def epoch(self, line: Mapping[str, Any]) -> None:
+        if line["epoch"] > 0:  # the checkpoint of the first epoch is written, that of this one is not
+            time.sleep(2.0 * _PATIENCE)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The run that is killed: by itself in a process, as a table would do it."""
+    folder = Path(arguments[0])
+    experiment, job = _victim()
+    dataset = open_dataset(experiment.data.name, folder / "generated_data")
+    store = runs.Store(folder / "killed")
+    with store.claimed(job, Crew()):
+        runs.do(job, experiment, dataset, store, Crew(), watch=_Sleeper())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
