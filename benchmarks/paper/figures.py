@@ -114,7 +114,7 @@ def draw_coefficients(experiment: Experiment, jobs: Sequence[Job], results: Mapp
         )
         for layer in layers
     ]
-    figure, panels = _sheet(len(measures) * len(networks), len(networks), experiment.title, 2.7, jobs)
+    figure, panels = _sheet(len(measures) * len(networks), len(networks), experiment.title, 3.1, jobs)
     for k, axes in enumerate(panels):
         (label, read), network = measures[k // len(networks)], networks[k % len(networks)]
         plain = _mean(runs[network].get(experiment.baseline(network).name, ()), read)
@@ -131,7 +131,8 @@ def draw_coefficients(experiment: Experiment, jobs: Sequence[Job], results: Mapp
             errors = [0.0 if math.isnan(mean.error) else mean.error for _, mean in there]
             values = [mean.value for _, mean in there]
             axes.errorbar([coef for coef, _ in there], values, errors, color=COLORS["mma"], marker="o", label="MMA")
-        axes.set(xscale="log", xlabel="coefficient", ylabel=label)
+        axes.set(xscale="log", xlabel="coefficient" if k >= len(panels) - len(networks) else "")
+        axes.set_ylabel(label, fontsize=9)
         axes.set_title(network if k < len(networks) else "", fontsize=11)
         axes.set_xticks([coef for coef, _ in points], [f"{coef:g}" for coef, _ in points])
         axes.minorticks_off()
@@ -150,6 +151,7 @@ def draw_layers(experiment: Experiment, jobs: Sequence[Job], results: Mapping[st
         place = np.arange(len(names))
         bounds = {k: v["bound_degrees"] for one in _all(runs) for k, v in one.angles.items()}
         shown = [math.nan if bounds[name] is None else bounds[name] for name in names]
+        lowest = 180.0
         axes.plot(place, shown, linestyle="", marker="_", markersize=9, color=_FAINT, label="upper bound")
         for arm in experiment.arms_of(network):
             means = [
@@ -157,14 +159,15 @@ def draw_layers(experiment: Experiment, jobs: Sequence[Job], results: Mapping[st
                 for name in names
             ]
             if any(means):
+                lowest = min(lowest, *(mean.value for mean in means if mean is not None))
                 y = [math.nan if mean is None else mean.value for mean in means]
-                axes.plot(place, y, label=arm.title, **_style(arm))
+                axes.plot(place, y, label=arm.title, **_style(arm, experiment.arms_of(network)))
         many = len(names) > 45
         kept = [(k, name) for k, name in enumerate(names) if not many or k % 4 == 0 or k == len(names) - 1]
         axes.set_xticks(
             [k for k, _ in kept], [name for _, name in kept], rotation=90 if len(kept) > 12 else 0, fontsize=8
         )
-        axes.set(ylabel="minimal angle (degrees)", xlim=(-0.6, len(names) - 0.4), ylim=(0.0, None))
+        axes.set(ylabel="minimal angle (degrees)", xlim=(-0.6, len(names) - 0.4), ylim=(min(lowest, 80.0) - 5.0, None))
         axes.set_title(network, fontsize=11, loc="left")
         _dress(axes)
     if panels:
@@ -225,8 +228,13 @@ def _sheet(count: int, columns: int, title: str, height: float, jobs: Sequence[J
     return figure, grid[:count]
 
 
-def _style(arm: Arm) -> dict[str, Any]:
-    return {"color": _COLORS[arm.loss], "marker": _MARKERS[arm.loss], "markersize": 4.5, "linewidth": 1.2}
+def _style(arm: Arm, arms: Sequence[Arm]) -> dict[str, Any]:
+    """Colour and mark tell the loss, the line its place, and the strength of the colour the larger coefficient."""
+    coefs = sorted({one.coef for one in arms if one.loss == arm.loss})
+    strength = 1.0 if len(coefs) < 2 else 0.3 + 0.7 * coefs.index(arm.coef) / (len(coefs) - 1)
+    dashes = {"hidden": "--", "output": ":"}.get(arm.place if arm.loss != "none" else "", "-")
+    style = {"color": _COLORS[arm.loss], "marker": _MARKERS[arm.loss], "linestyle": dashes, "alpha": strength}
+    return style | {"markersize": 4.5, "linewidth": 1.3, "markerfacecolor": "none"}
 
 
 def _legend(figure: Figure, *panels: Axes) -> None:
