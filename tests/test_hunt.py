@@ -39,7 +39,6 @@ def test_a_target_stops_it(alone):
 
 @pytest.mark.slow
 def test_an_exhausted_search_stops_with_everything_tried(alone):
-    monkeypatch.setattr(hunts, "_ROUND_SECONDS", 0.02)  # small rounds: how many there were is what counts
     hunt = Hunt(Problem(7, 3))
     hunt.bound = bounds.cap_area(7, 3)  # as if nobody had proved that no code is better
     assert hunt.run(Limits(starts=20_000), crew=alone) is Status.EXHAUSTED
