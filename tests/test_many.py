@@ -77,6 +77,13 @@ def test_a_limit_reaches_the_last_rung_and_leaves_time_for_repairs(monkeypatch):
     assert budget.elapsed() < 600.0
 
 
+def test_without_lists_a_limit_is_filled_with_starts(monkeypatch):
+    short(monkeypatch, iterations=1)
+    result = many_search(2_001, 9, budget=Budget(30.0, clock(1.0)))
+    assert result.status is Status.TIME_LIMIT
+    assert result.phases[0]["starts"] > 1
+
+
 @pytest.mark.parametrize("after", [1, 4])
 def test_ctrl_c_keeps_the_best(after, monkeypatch):
     short(monkeypatch)

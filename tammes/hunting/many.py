@@ -8,6 +8,7 @@ polished to its last digits.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,7 +58,8 @@ def many_search(
     Args:
         n: number of points.
         d: dimension.
-        starts: in all; by default one, and the rest of the time for repairs.
+        starts: in all; by default one, and the rest of the time for repairs, or for more starts where there
+            are no repairs.
         seed: of all random numbers; start k depends on (seed, k) alone.
         budget: of time; without a limit, a few repairs follow.
         device: "cpu", "cuda" or "cuda:N".
@@ -72,7 +74,7 @@ def many_search(
         InvalidParameterError: if a start does not fit in the device's memory.
         DeviceError: if the device is not there.
     """
-    run = _Run(n, d, 1 if starts is None else starts, seed, budget, device, fused, progress)
+    run = _Run(n, d, starts, seed, budget, device, fused, progress)
     status = run.go()
     code = SphericalCode(run.best)
     settings: dict[str, Any] = {
@@ -93,7 +95,8 @@ def many_search(
         "polish": f"not done above n = {BEYOND}",
         "seconds": round(budget.elapsed(), 3),
     }
-    return Result(code, ("ladder", "squeeze"), status, budget.elapsed(), settings, phases=(phase,))
+    method = ("ladder", "squeeze") if run.repairs else ("ladder",)
+    return Result(code, method, status, budget.elapsed(), settings, phases=(phase,))
 
 
 @dataclass
@@ -102,7 +105,7 @@ class _Run:
 
     n: int
     d: int
-    starts: int
+    starts: int | None
     seed: int
     budget: Budget
     device: str
@@ -140,8 +143,10 @@ class _Run:
 
     def _all(self) -> Status:
         first, last = (_FIRST.get(self.d, _FIRST_ABOVE), _LAST) if self.listed else _DENSE
-        spared = self.starts == 1 and self.listed and math.isfinite(self.budget.left())
-        for k in range(self.starts):
+        limited = self.starts is None and math.isfinite(self.budget.left())
+        spared = limited and self.listed  # for repairs
+        endless = limited and not self.listed
+        for k in itertools.count() if endless else range(self.starts or 1):
             start = self._start(k)
             self._offer(start, 2.0 * math.sin(0.5 * geometry.min_angle(start)), "start")
             self.tried += 1
@@ -178,7 +183,7 @@ class _Run:
 
         if self.budget.spent():
             return Status.TIME_LIMIT
-        rng = np.random.default_rng([self.seed, self.starts, self.repairs])
+        rng = np.random.default_rng([self.seed, self.tried, self.repairs])
         points, _ = transplant(self.best, self.spacing, int(rng.integers(1, 2 + self.n // 1_000)), rng)
         return self._climb(points, (_REPAIR, _LAST), "squeeze", self.budget)
 

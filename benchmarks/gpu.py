@@ -1,0 +1,398 @@
+"""The search in tensors on a GPU: starts a second, time to known angles, and how near it comes to the ceilings.
+
+Every row alternates the device with one core of the CPU beside it, in one process; medians are quoted. Finished
+rows are kept in `benchmarks/gpu.json` and not measured again; without CUDA nothing is measured, and the report says
+so. `--device cpu` runs the same code on the CPU, for the tests, and never writes to the store.
+
+    python benchmarks/gpu.py [--rows starts,targets,ceilings,many] [--again] [--report]
+    python benchmarks/gpu.py --device cpu --quick
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from tammes import bench, geometry
+from tammes.bounds import best as bounds
+from tammes.constructions.spread import equal_area, fibonacci
+from tammes.errors import DeviceError
+from tammes.geometry import Floats
+from tammes.hunting.many import many_search
+from tammes.hunting.tensor import tensor_search
+from tammes.solvers import device_memory
+from tammes.solvers.continuation import descend, ladder
+from tammes.solvers.forces import All, Evaluate
+from tammes.solvers.neighbourhoods import Neighbourhoods, neighbours_within, truncation
+from tammes.solvers.run import Budget, Progress
+from tammes.solvers.sgd import resolve_device
+
+FOLDER = Path(__file__).parent
+STORE = FOLDER / "gpu.json"
+MISSING = "not measured"
+PAIRS = 5  # of alternating measurements
+LADDER = ladder(4.0, 1_024.0)
+
+# (d, n); (d, n, degrees, seconds at most); (d, n, starts, p); (d, n, seconds at most)
+STARTS = [(3, 30), (3, 130), (4, 130), (5, 130), (4, 600), (3, 2_000)]
+TARGETS = [(3, 30, 38.5971159538, 30), (3, 100, 21.0312020, 60), (4, 30, 54.25118, 60), (5, 130, 43.778, 90)]
+CEILINGS = [(3, 130, 1_024, 64.0), (5, 130, 1_024, 64.0), (3, 2_000, 16, 64.0), (8, 2_000, 8, 64.0)]
+MANY = [(3, 10_000, 30), (3, 100_000, 60), (3, 1_000_000, 120), (4, 10_000, 60)]
+ROWS: dict[str, list[Any]] = {"starts": STARTS, "targets": TARGETS, "ceilings": CEILINGS, "many": MANY}
+QUICK: dict[str, list[Any]]
+QUICK = {
+    "starts": [(3, 12)],
+    "targets": [(3, 12, 63.4349488, 5)],
+    "ceilings": [(3, 40, 8, 64.0)],
+    "many": [(3, 2_100, 1)],
+}
+
+
+def wait(device: torch.device) -> None:
+    """Until the device has done all that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def seconds(work: Callable[[], object], device: torch.device, pairs: int) -> float:
+    """Median wall time of some calls, after one that is not counted."""
+    work()
+    times = []
+    for _ in range(pairs):
+        wait(device)
+        began = time.perf_counter()
+        work()
+        wait(device)
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def random_starts(count: int, n: int, d: int) -> Floats:
+    """Unit rows `(count, n, d)`."""
+    rows = np.random.default_rng(0).standard_normal((count, n, d))
+    return np.asarray(rows / np.linalg.norm(rows, axis=2, keepdims=True))
+
+
+def starts(device: torch.device, pairs: int, d: int, n: int) -> dict[str, Any]:
+    """Random starts up the ladder 4 to 1,024: the device's batch, eager and as one kernel; one core, compiled."""
+    from tammes.solvers import compiled
+
+    count = device_memory.batch(n, d, device)
+    points = random_starts(count, n, d)
+    few = points[: max(1, min(count, 2_000 // n))]
+    rates: dict[str, list[float]] = {"core": [], "eager": [], "fused": []}
+
+    def on_device(*, fused: bool) -> float:
+        wait(device)
+        began = time.perf_counter()
+        descend(points, exponents=LADDER, device=device, forces=All(fused=fused))
+        return count / (time.perf_counter() - began)
+
+    def on_core() -> float:
+        began = time.perf_counter()
+        for start in few:
+            compiled.descend(start, exponents=LADDER)
+        return len(few) / (time.perf_counter() - began)
+
+    on_core()  # compiles
+    descend(points[:64], exponents=LADDER, device=device, forces=All(fused=True))  # likewise
+    for _ in range(pairs):
+        rates["core"].append(on_core())
+        rates["eager"].append(on_device(fused=False))
+        rates["fused"].append(on_device(fused=True))
+    return {"batch": count, **{name: statistics.median(each) for name, each in rates.items()}}
+
+
+def target(device: torch.device, pairs: int, d: int, n: int, degrees: float, most: float) -> dict[str, Any]:
+    """Wall seconds to an angle: batches on the device, the search of `solve` on one core."""
+    from tammes.hunting.crew import Crew
+    from tammes.hunting.session import search
+
+    found: dict[str, list[float]] = {"core": [], "device": []}
+    with Crew(1) as crew:
+        search(8, 3, starts=4, crew=crew)  # compiles
+        for seed in range(pairs):
+            began = time.perf_counter()
+            result = search(n, d, time_limit=most, target=degrees, seed=seed, crew=crew)
+            spent = time.perf_counter() - began
+            found["core"].append(spent if result.code.min_angle_degrees >= degrees - 1e-7 else math.inf)
+            found["device"].append(to_target(device, d, n, degrees, most, seed))
+    return {name: statistics.median(each) for name, each in found.items()}
+
+
+def to_target(device: torch.device, d: int, n: int, degrees: float, most: float, seed: int) -> float:
+    """Wall seconds of `tensor_search` until its code measures so many degrees; infinite where it does not."""
+    best = [0.0]
+
+    def note(event: Progress) -> None:
+        if event.phase == "polish":
+            best[0] = max(best[0], event.min_angle)
+
+    wanted = math.radians(degrees - 1e-7)
+    began = time.perf_counter()
+    budget = Budget(most, stop=lambda: best[0] >= wanted)
+    result = tensor_search(n, d, starts=None, seed=seed, budget=budget, device=str(device), progress=note)
+    spent = time.perf_counter() - began
+    return spent if result.code.min_angle >= wanted else math.inf
+
+
+class Traffic(TorchDispatchMode):
+    """Bytes that calls of torch read and write, each tensor once a call; views move nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        if any(each.alias_info is not None and not each.alias_info.is_write for each in func._schema.returns):
+            return found
+        for each in (*_tensors(args), *_tensors(found)):
+            stored = math.prod(s for s, stride in zip(each.shape, each.stride(), strict=True) if stride)
+            self.bytes += stored * each.element_size()
+        return found
+
+
+def _tensors(values: Any) -> list[torch.Tensor]:
+    if isinstance(values, torch.Tensor):
+        return [values]
+    return [each for value in values for each in _tensors(value)] if isinstance(values, list | tuple) else []
+
+
+def operations(d: int, p: float) -> float:
+    """Of one ordered pair, in floating point: chord 3d - 1, weight and sums 6 + log2(p/2), force 2d."""
+    return 5.0 * d + 5.0 + math.log2(0.5 * p)
+
+
+def evaluation(device: torch.device, pairs: int, d: int, n: int, count: int, p: float) -> dict[str, Any]:
+    """One evaluation of all pairs: eager and as one kernel, against what the device copies and multiplies."""
+    x = torch.tensor(random_starts(count, n, d), device=device)
+    eager, fused = All(fused=False), All(fused=True)
+    with Traffic() as traffic:
+        eager(x, p)
+    times = {"eager": seconds(lambda: eager(x, p), device, pairs), "fused": seconds(lambda: fused(x, p), device, pairs)}
+    work = operations(d, p) * count * n * n
+    copied, multiplied = ceilings(device, pairs)
+    return {
+        **{f"{name}_ms": 1e3 * each for name, each in times.items()},
+        "eager_of_memory": traffic.bytes / times["eager"] / copied,
+        **{f"{name}_of_arithmetic": work / each / multiplied for name, each in times.items()},
+        "copied_gb_s": copied / 1e9,
+        "multiplied_gflops": multiplied / 1e9,
+    }
+
+
+def ceilings(device: torch.device, pairs: int) -> tuple[float, float]:
+    """Bytes a second of a copy, read and written; float64 operations a second of a product of matrices."""
+    numbers, edge = (1 << 27, 8_192) if device.type == "cuda" else (1 << 22, 512)
+    source = torch.zeros(numbers, dtype=torch.float64, device=device)
+    to = torch.empty_like(source)
+    matrix = torch.ones(edge, edge, dtype=torch.float64, device=device)
+    copy = 2 * 8 * numbers / seconds(lambda: to.copy_(source), device, pairs)
+    return copy, 2.0 * edge**3 / seconds(lambda: matrix @ matrix, device, pairs)
+
+
+def many(device: torch.device, pairs: int, d: int, n: int, most: float) -> dict[str, Any]:
+    """Lists and evaluations at p = 8 and 1,024; one core beside them; the width after so many seconds."""
+    from tammes.solvers import cells, large
+
+    spacing = 2.0 * math.sin(0.5 * bounds.upper_bound(n, d).angle)
+    points = fibonacci(n) if d == 3 else equal_area(n, d)
+    x = torch.tensor(points, device=device)[None]
+    row: dict[str, Any] = {}
+    for p in (8.0, 1_024.0):
+        reach = truncation(p, d)[1] * spacing
+        row[f"list{p:.0f}"] = seconds(lambda reach=reach: neighbours_within(x[0], reach), device, pairs)
+        for name, fused in (("eager", False), ("fused", True)):
+            forces: Evaluate = Neighbourhoods(spacing, fused=fused)
+            row[f"{name}{p:.0f}"] = seconds(lambda forces=forces, p=p: forces(x, p), device, pairs)
+        order = cells.curve_order(np.ascontiguousarray(points.T))
+        rung = large._Rung(np.ascontiguousarray(points[order].T), p, spacing, None)
+        with cells.threads(1):
+            row[f"core{p:.0f}"] = seconds(lambda rung=rung: rung.evaluate(spacing**2), torch.device("cpu"), pairs)
+    before = 2.0 * math.sin(0.5 * geometry.min_angle(points)) / spacing
+    result = many_search(n, d, budget=Budget(most), device=str(device))
+    phase = result.phases[0]
+    return row | {
+        "start_over_bound": before,
+        "chord_over_bound": phase["chord_over_bound"],
+        "status": result.status.code,
+        "steps": phase["steps"],
+        "seconds": result.seconds,
+    }
+
+
+KINDS: dict[str, Callable[..., dict[str, Any]]]
+KINDS = {"starts": starts, "targets": target, "ceilings": evaluation, "many": many}
+
+
+def name_of(kind: str, row: tuple[Any, ...]) -> str:
+    """The key of a row in the store."""
+    return " ".join([kind, *(f"{value:.12g}" for value in row)])
+
+
+def measure(
+    device: torch.device, kinds: list[str], rows: dict[str, list[Any]], pairs: int, document: dict[str, Any],
+    *, again: bool, done: Callable[[], None],
+) -> None:  # fmt: skip
+    """Put the rows that are missing into the document; `done` is called after each."""
+    on = torch.cuda.get_device_name(device) if device.type == "cuda" else str(bench.machine()["processor"])
+    for kind in kinds:
+        for row in rows[kind]:
+            name = name_of(kind, row)
+            if name in document["rows"] and not again:
+                continue
+            print(name, flush=True)
+            document["rows"][name] = KINDS[kind](device, pairs, *row) | {"on": on}
+            done()
+
+
+def cell(row: dict[str, Any] | None, key: str, form: str = "{:.3g}", scale: int = 1) -> str:
+    """A figure of a row; "not measured" without one, "not reached" where it is infinite."""
+    if row is None or key not in row:
+        return MISSING
+    return "not reached" if math.isinf(row[key]) else form.format(scale * row[key])
+
+
+def ratio(row: dict[str, Any] | None, over: str, under: str) -> str:
+    """The quotient of two figures of a row."""
+    if row is None:
+        return MISSING
+    return f"{row[over] / row[under]:.3g}" if math.isfinite(row[over]) and math.isfinite(row[under]) else ""
+
+
+def head(names: str) -> list[str]:
+    """The head of a table."""
+    return [f"| {names} |", "|" + "---|" * len(names.split(" | "))]
+
+
+def report(document: dict[str, Any], rows: dict[str, list[Any]], pairs: int = PAIRS) -> str:
+    """The whole report, Markdown."""
+    stored = document["rows"]
+
+    def of(kind: str, row: tuple[Any, ...]) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = stored.get(name_of(kind, row))
+        return found
+
+    devices = sorted({row["on"] for row in stored.values()})
+    lines = [
+        "# The search in tensors",
+        "",
+        f"Device: {', '.join(devices) if devices else MISSING}. "
+        + "".join(f"{key}: {value}. " for key, value in document.get("machine", {}).items())
+        + f"Medians of {pairs}, the device and one core of its machine in turn.",
+        "",
+        "## Starts a second",
+        "",
+        "Random starts up the ladder p = 4 to 1,024, not polished: a batch on the device, and compiled loops on one "
+        "core.",
+        "",
+        *head("(d, n) | batch | eager | one kernel | one core | kernel over core"),
+    ]
+    for d, n in rows["starts"]:
+        row = of("starts", (d, n))
+        lines.append(
+            f"| ({d}, {n}) | {cell(row, 'batch', '{:,}')} | {cell(row, 'eager')} | {cell(row, 'fused')} | "
+            f"{cell(row, 'core')} | {ratio(row, 'fused', 'core')} |"
+        )
+    lines += [
+        "",
+        "## Seconds to an angle",
+        "",
+        "Wall time from a cold start, measured by the judge: batches on the device, the search of `solve` on one core.",
+        "",
+        *head("(d, n) | degrees | limit | device | one core | core over device"),
+    ]
+    for d, n, degrees, most in rows["targets"]:
+        row = of("targets", (d, n, degrees, most))
+        lines.append(
+            f"| ({d}, {n}) | {degrees} | {most} | {cell(row, 'device')} | {cell(row, 'core')} | "
+            f"{ratio(row, 'core', 'device')} |"
+        )
+    lines += [
+        "",
+        "## Ceilings",
+        "",
+        "One evaluation of f_p and its gradient, all pairs. Memory: what the eager calls read and write, over the time "
+        "and the rate of a plain copy; above 1 where caches serve. Arithmetic: 5d + 5 + log2(p/2) operations an "
+        "ordered pair, over the rate of a float64 product of matrices.",
+        "",
+        *head(
+            "(d, n) | starts | p | eager, ms | of memory | of arithmetic | one kernel, ms | of arithmetic | "
+            "copy, GB/s | product, GFLOP/s"
+        ),
+    ]
+    for d, n, count, p in rows["ceilings"]:
+        row = of("ceilings", (d, n, count, p))
+        keys = ("eager_ms", "eager_of_memory", "eager_of_arithmetic", "fused_ms", "fused_of_arithmetic")
+        figures = [cell(row, key) for key in (*keys, "copied_gb_s", "multiplied_gflops")]
+        lines.append(f"| ({d}, {n}) | {count:,} | {p:g} | " + " | ".join(figures) + " |")
+    lines += [
+        "",
+        "## Many points",
+        "",
+        "Milliseconds of an evaluation over neighbour lists, and of the making of the lists; the compiled one on one "
+        "core beside it. Width: smallest chord over the bound's, at the start and after the seconds.",
+        "",
+        *head("(d, n) | p | lists | eager | one kernel | one core | width at the start | width | seconds"),
+    ]
+    for d, n, most in rows["many"]:
+        row = of("many", (d, n, most))
+        for p in (8, 1_024):
+            figures = [cell(row, f"{key}{p}", scale=1_000) for key in ("list", "eager", "fused", "core")]
+            width = [cell(row, "start_over_bound", "{:.4f}"), cell(row, "chord_over_bound", "{:.4f}")]
+            lines.append(f"| ({d}, {n:,}) | {p:,} | {' | '.join([*figures, *width])} | {cell(row, 'seconds')} |")
+    return "\n".join([*lines, "", "Command: `python benchmarks/gpu.py`"]) + "\n"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", help="kinds of rows, as starts,many")
+    parser.add_argument("--again", action="store_true", help="measure them though they are there")
+    parser.add_argument("--report", action="store_true", help="write the report alone")
+    parser.add_argument("--device", default="cuda", help="cuda, cuda:N, or cpu: printed, not stored")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes; printed, not stored")
+    options = parser.parse_args(arguments)
+    kinds = list(KINDS) if options.rows is None else options.rows.split(",")
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        parser.error(f"--rows knows {', '.join(KINDS)}. Got {', '.join(unknown)}.")
+    rows, pairs = (QUICK, 1) if options.quick else (ROWS, PAIRS)
+    if options.quick or options.device == "cpu":
+        document: dict[str, Any] = {"rows": {}}
+        torch.set_num_threads(1)  # as one core beside it
+        measure(resolve_device(options.device), kinds, rows, pairs, document, again=True, done=lambda: None)
+        print(report(document, rows, pairs))
+        return
+    document = json.loads(STORE.read_text()) if STORE.exists() else {"rows": {}}
+
+    def keep() -> None:
+        document["machine"] = {
+            "processor": bench.machine()["processor"],
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "CUDA": torch.version.cuda,
+        }
+        STORE.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
+
+    if not options.report:
+        try:
+            measure(resolve_device(options.device), kinds, rows, pairs, document, again=options.again, done=keep)
+        except DeviceError as error:
+            print(f"{error} Nothing is measured.")
+    (FOLDER / "gpu.md").write_text(report(document, rows))
+
+
+if __name__ == "__main__":
+    main()
