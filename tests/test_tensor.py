@@ -8,7 +8,7 @@ import torch
 from tammes.errors import InvalidParameterError
 from tammes.hunting import many
 from tammes.hunting.tensor import tensor_search
-from tammes.solvers import continuation, device_memory, forces
+from tammes.solvers import continuation, device_memory, forces, fused, neighbourhoods
 from tammes.solvers.fused import Fused
 from tammes.solvers.run import Budget, Status
 
@@ -105,8 +105,32 @@ def test_one_kernel_leads_to_the_same_code(monkeypatch):
     torch.compiler.reset()
 
 
+@pytest.mark.parametrize("n", [12, 90])
+def test_the_way_of_a_gpu_races_once_and_ends_as_the_other(n, monkeypatch):
+    """All that CUDA does otherwise, on a CPU that is taken for a GPU."""
+    for module in (fused, forces, neighbourhoods):
+        monkeypatch.setattr(module, "on_gpu", lambda _: True)
+    monkeypatch.setattr(many, "BEYOND", 50)
+    monkeypatch.setattr(many, "_ITERATIONS", 20)
+    monkeypatch.setattr(many, "_REPAIRS", 1)
+    forms = {"_DENSE": (forces, forces._dense), "_FULL": (neighbourhoods, neighbourhoods._listed_in_full)}
+    forms["_FADING"] = (neighbourhoods, neighbourhoods._listed)
+    made = {name: Fused(function, backend="eager") for name, (_, function) in forms.items()}
+    for name, (module, _) in forms.items():
+        monkeypatch.setattr(module, name, made[name])
+    result = tensor_search(n, 3, starts=2, seed=0, budget=Budget(None))
+    used = {"_DENSE"} if n == 12 else {"_FADING", "_FULL"}
+    assert {name for name, form in made.items() if list(form._pays) == [3]} == used
+    assert all(form.failure is None for form in made.values())
+    if n == 12:
+        assert result.code.min_angle == pytest.approx(math.acos(1 / math.sqrt(5)), abs=1e-13)
+    else:
+        assert result.phases[0]["chord_over_bound"] > 0.9
+    torch.compiler.reset()
+
+
 @pytest.mark.gpu
-@pytest.mark.parametrize("fused", [False, True])
-def test_cuda_finds_the_icosahedron(fused):
-    result = tensor_search(12, 3, starts=64, seed=0, budget=Budget(None), device="cuda", fused=fused)
+@pytest.mark.parametrize("kernel", [False, True])
+def test_cuda_finds_the_icosahedron(kernel):
+    result = tensor_search(12, 3, starts=64, seed=0, budget=Budget(None), device="cuda", fused=kernel)
     assert result.code.min_angle == pytest.approx(math.acos(1 / math.sqrt(5)), abs=1e-13)

@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tammes.pairs import on_gpu
+
 __all__ = ["Fused"]
 
 # Pairs are cheap to compute again and dear to store: what several sums share is not written out.
@@ -56,7 +58,7 @@ class Fused:
             arguments: of the function; numbers that vary should come as tensors, or each has a form of its own.
         """
         if fused is None:
-            fused = arguments[0].is_cuda and self.pays(kind, *arguments)
+            fused = on_gpu(arguments[0]) and self.pays(kind, *arguments)
         return self._kernel(*arguments) if fused else self.function(*arguments)
 
     def pays(self, kind: Hashable, *arguments: Any) -> bool:

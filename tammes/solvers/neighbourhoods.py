@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from tammes.errors import InvalidParameterError
+from tammes.pairs import on_gpu
 from tammes.solvers.forces import Fade, Forces, join, row_sums, scalars, square_chords, tile
 from tammes.solvers.fused import Fused
 
@@ -63,7 +64,7 @@ class Neighbourhoods:
             reach = end + _SKIN * self._spacing
             self._index = neighbours_within(points, reach)
             self._anchor, self._p, self.made = points.clone(), p, self.made + 1
-        eager = self._fused is False or (self._fused is None and not x.is_cuda)
+        eager = self._fused is False or (self._fused is None and not on_gpu(x))
         given = (0.5 * p, begin**2, end**2) if eager else scalars(x, 0.5 * p, begin**2, end**2)
         function = _listed if begin < end else _listed_in_full
         form = _FADING if begin < end else _FULL
