@@ -31,7 +31,7 @@ from tammes.errors import DeviceError
 from tammes.geometry import Floats
 from tammes.hunting.many import many_search
 from tammes.hunting.tensor import tensor_search
-from tammes.solvers import device_memory
+from tammes.solvers import device_memory, forces, neighbourhoods
 from tammes.solvers.continuation import descend, ladder
 from tammes.solvers.forces import All, Evaluate
 from tammes.solvers.neighbourhoods import Neighbourhoods, neighbours_within, truncation
@@ -44,7 +44,7 @@ MISSING = "not measured"
 PAIRS = 5  # of alternating measurements
 LADDER = ladder(4.0, 1_024.0)
 
-# (d, n); (d, n, degrees, seconds at most); (d, n, starts, p); (d, n, seconds at most)
+# (d, n) and what follows it: nothing; degrees, seconds at most; starts, p; seconds at most
 STARTS = [(3, 30), (3, 130), (4, 130), (5, 130), (4, 600), (3, 2_000)]
 TARGETS = [(3, 30, 38.5971159538, 30), (3, 100, 21.0312020, 60), (4, 30, 54.25118, 60), (5, 130, 43.778, 90)]
 CEILINGS = [(3, 130, 1_024, 64.0), (5, 130, 1_024, 64.0), (3, 2_000, 16, 64.0), (8, 2_000, 8, 64.0)]
@@ -196,8 +196,7 @@ def evaluation(device: torch.device, pairs: int, d: int, n: int, count: int, p: 
 def ceilings(device: torch.device, pairs: int) -> tuple[float, float]:
     """Bytes a second of a copy, read and written; float64 operations a second of a product of matrices."""
     numbers, edge = (1 << 27, 8_192) if device.type == "cuda" else (1 << 22, 512)
-    source = torch.zeros(numbers, dtype=torch.float64, device=device)
-    to = torch.empty_like(source)
+    source, to = (torch.zeros(numbers, dtype=torch.float64, device=device) for _ in range(2))
     matrix = torch.ones(edge, edge, dtype=torch.float64, device=device)
     copy = 2 * 8 * numbers / seconds(lambda: to.copy_(source), device, pairs)
     return copy, 2.0 * edge**3 / seconds(lambda: matrix @ matrix, device, pairs)
@@ -215,8 +214,8 @@ def many(device: torch.device, pairs: int, d: int, n: int, most: float) -> dict[
         reach = truncation(p, d)[1] * spacing
         row[f"list{p:.0f}"] = seconds(lambda reach=reach: neighbours_within(x[0], reach), device, pairs)
         for name, fused in (("eager", False), ("fused", True)):
-            forces: Evaluate = Neighbourhoods(spacing, fused=fused)
-            row[f"{name}{p:.0f}"] = seconds(lambda forces=forces, p=p: forces(x, p), device, pairs)
+            near: Evaluate = Neighbourhoods(spacing, fused=fused)
+            row[f"{name}{p:.0f}"] = seconds(lambda near=near, p=p: near(x, p), device, pairs)
         order = cells.curve_order(np.ascontiguousarray(points.T))
         rung = large._Rung(np.ascontiguousarray(points[order].T), p, spacing, None)
         with cells.threads(1):
@@ -238,7 +237,7 @@ KINDS = {"starts": starts, "targets": target, "ceilings": evaluation, "many": ma
 
 
 def name_of(kind: str, row: tuple[Any, ...]) -> str:
-    """The key of a row in the store."""
+    """Its key in the store."""
     return " ".join([kind, *(f"{value:.12g}" for value in row)])
 
 
@@ -254,7 +253,10 @@ def measure(
             if name in document["rows"] and not again:
                 continue
             print(name, flush=True)
-            document["rows"][name] = KINDS[kind](device, pairs, *row) | {"on": on}
+            figures = KINDS[kind](device, pairs, *row)
+            if any(form.failure for form in (forces._DENSE, neighbourhoods._FADING, neighbourhoods._FULL)):
+                figures = {key: each for key, each in figures.items() if not key.startswith("fused")}
+            document["rows"][name] = figures | {"on": on}
             done()
 
 
@@ -267,7 +269,7 @@ def cell(row: dict[str, Any] | None, key: str, form: str = "{:.3g}", scale: int 
 
 def ratio(row: dict[str, Any] | None, over: str, under: str) -> str:
     """The quotient of two figures of a row."""
-    if row is None:
+    if row is None or over not in row:
         return MISSING
     return f"{row[over] / row[under]:.3g}" if math.isfinite(row[over]) and math.isfinite(row[under]) else ""
 

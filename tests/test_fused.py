@@ -43,6 +43,14 @@ def test_the_traced_form_is_taken_and_has_the_same_numbers_at_all_sizes():
     assert len(calls) == 1  # one form for all sizes
 
 
+def test_there_is_no_limit_to_the_kinds():
+    form = Fused(total, backend="eager")
+    for d in range(2, 14):
+        x = torch.ones(4, d, dtype=torch.float64)
+        assert same(form(True, d, x, torch.tensor(2.0)), total(x, 2.0))
+    assert form.failure is None
+
+
 def test_a_cpu_takes_the_function_unless_told_otherwise():
     def backend(graph, _):
         raise AssertionError
@@ -74,7 +82,7 @@ def test_too_little_memory_is_no_failure_to_compile():
         raise torch.OutOfMemoryError("no memory")
 
     form = Fused(hungry)
-    form._compiled = hungry
+    form._compiled = {"kind": hungry}
     with pytest.raises(torch.OutOfMemoryError):
         form(True, "kind", sample())
     assert form.failure is None
@@ -93,7 +101,7 @@ def test_the_faster_one_is_found_once_for_a_kind(eager_seconds, kernel_seconds, 
         return run
 
     form = Fused(form_of("eager", eager_seconds), clock=lambda: now[0])
-    form._compiled = form_of("kernel", kernel_seconds)
+    form._compiled = dict.fromkeys(("kind", "other"), form_of("kernel", kernel_seconds))
     assert form.pays("kind", sample()) is pays
     raced = len(calls)
     assert form.pays("kind", sample()) is pays

@@ -60,6 +60,14 @@ def test_rows_are_kept_and_not_measured_again(monkeypatch, tmp_path):
     assert len(calls) == 2 * len(gpu.STARTS)
 
 
+def test_a_kernel_that_could_not_be_compiled_has_no_figures(monkeypatch, tmp_path):
+    monkeypatch.setattr(forces._DENSE, "failure", "no compiler")
+    monkeypatch.setitem(gpu.KINDS, "starts", lambda *_: {"batch": 4, "eager": 10.0, "fused": 10.0, "core": 2.0})
+    document = {"rows": {}}
+    gpu.measure(torch.device("cpu"), ["starts"], gpu.QUICK, 1, document, again=False, done=lambda: None)
+    assert cells(gpu.report(document, gpu.QUICK))[0][2:] == ["10", "not measured", "2", "not measured"]
+
+
 def test_what_was_not_reached_is_said_to_be_so():
     row = {"device": math.inf, "core": 3.0, "on": "a device"}
     document = {"rows": {gpu.name_of("targets", gpu.TARGETS[0]): row}}

@@ -122,7 +122,8 @@ def descend(
     except KeyboardInterrupt:
         status = Status.INTERRUPTED
         climb.write_back()
-    last = climb.forces(climb.points, p)
+    with few_threads(climb.points[:, :1]):
+        last = climb.forces(climb.points, p)
     return Descended(
         climb.points.cpu().numpy(),
         last.predicted.cpu().numpy(),

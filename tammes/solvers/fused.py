@@ -9,7 +9,9 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Hashable
-from typing import Any
+from functools import partial
+from types import FunctionType
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -45,7 +47,7 @@ class Fused:
         """Why it could not be compiled; None as long as it could."""
         self._backend = backend
         self._clock = clock
-        self._compiled: Callable[..., tuple[Tensor, ...]] | None = None
+        self._compiled: dict[Hashable, Callable[..., tuple[Tensor, ...]]] = {}
         self._pays: dict[Hashable, bool] = {}
 
     def __call__(self, fused: bool | None, kind: Hashable, *arguments: Any) -> tuple[Tensor, ...]:
@@ -54,36 +56,35 @@ class Fused:
         Args:
             fused: whether to take the compiled form, if there can be one; None for the faster of the two on
                 CUDA, found by a race at the first call of its kind, and for the eager one on a CPU.
-            kind: what the race's outcome may depend on: the dimension, a switch of the formula.
+            kind: what the form and the race's outcome depend on: the dimension.
             arguments: of the function; numbers that vary should come as tensors, or each has a form of its own.
         """
         if fused is None:
             fused = on_gpu(arguments[0]) and self.pays(kind, *arguments)
-        return self._kernel(*arguments) if fused else self.function(*arguments)
+        return self._kernel(kind, *arguments) if fused else self.function(*arguments)
 
     def pays(self, kind: Hashable, *arguments: Any) -> bool:
         """Whether the compiled form is the faster one for this kind of arguments; measured once."""
         if kind not in self._pays:
-            self._kernel(*arguments)  # compiles
-            won = self.failure is None and self._seconds(self._kernel, arguments) < self._seconds(
-                self.function, arguments
-            )
+            kernel = partial(self._kernel, kind)
+            kernel(*arguments)  # compiles
+            won = self.failure is None and self._seconds(kernel, arguments) < self._seconds(self.function, arguments)
             self._pays[kind] = won and self.failure is None
         return self._pays[kind]
 
-    def _kernel(self, *arguments: Any) -> tuple[Tensor, ...]:
+    def _kernel(self, kind: Hashable, *arguments: Any) -> tuple[Tensor, ...]:
         """The compiled form; from its first failure on, the function."""
         if self.failure is not None:
             return self.function(*arguments)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of the compiler: nothing that a user could act on
-                if self._compiled is None:
+                if kind not in self._compiled:
                     options: dict[str, Any] | None = dict(_OPTIONS) if self._backend == "inductor" else None
-                    self._compiled = torch.compile(
-                        self.function, dynamic=True, fullgraph=True, backend=self._backend, options=options
+                    self._compiled[kind] = torch.compile(
+                        _twin(self.function), dynamic=True, fullgraph=True, backend=self._backend, options=options
                     )
-                return self._compiled(*arguments)
+                return self._compiled[kind](*arguments)
         except torch.cuda.OutOfMemoryError:
             raise
         except Exception as error:  # whatever the compiler's many parts raise
@@ -100,6 +101,13 @@ class Fused:
             _wait(arguments[0])
             times.append(self._clock() - began)
         return min(times)
+
+
+def _twin(function: Callable[..., tuple[Tensor, ...]]) -> Callable[..., tuple[Tensor, ...]]:
+    """The same function with code of its own: `torch.compile` keeps a few forms at most for one piece of code."""
+    plain = cast(FunctionType, function)
+    twin = FunctionType(plain.__code__.replace(), plain.__globals__, plain.__name__, None, plain.__closure__)
+    return cast(Callable[..., tuple[Tensor, ...]], twin)
 
 
 def _wait(tensor: Tensor) -> None:
