@@ -1,0 +1,68 @@
+"""Workers: what a second one saves of a fixed number of starts, and that it finds the same codes.
+
+Pairs of searches, one worker and two in turn, each with workers that are there already (their start is a second or
+two, once). The machine should have nothing else to do.
+
+    python benchmarks/workers.py [--pairs 5] [--starts 1500] --out benchmarks/workers.md
+"""
+
+import argparse
+import platform
+import time
+from pathlib import Path
+from statistics import median
+
+from tammes.hunting.crew import Crew, cores
+from tammes.hunting.session import search
+
+SIZES = [(30, 3), (60, 4), (120, 5)]
+LIMIT = 0.6
+
+
+def timed(crew, n, d, starts):
+    began = time.perf_counter()
+    result = search(n, d, starts=starts, seed=1, crew=crew)
+    return time.perf_counter() - began, result
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--starts", type=int, default=1_500)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    lines = []
+    with Crew(1) as one, Crew(2) as two:
+        for crew in (one, two):  # compiled, loaded, awake
+            timed(crew, 20, 3, 60)
+        for n, d in SIZES:
+            ratios, walls, digests = [], [], set()
+            for _ in range(options.pairs):
+                (alone, first), (both, second) = (timed(crew, n, d, options.starts) for crew in (one, two))
+                ratios.append(both / alone)
+                walls.append((alone, both))
+                digests |= {first.code.digest, second.code.digest}
+            alone, both = (median(wall[k] for wall in walls) for k in (0, 1))
+            lines.append(
+                f"| ({n}, {d}) | {first.settings['starts']:,} | {alone:.1f} | {both:.1f} | {median(ratios):.2f} "
+                f"({min(ratios):.2f} to {max(ratios):.2f}) | {'the same' if len(digests) == 1 else 'differ'} |"
+            )
+            print(lines[-1], flush=True)
+    report = [
+        "# A second worker",
+        "",
+        f"`python benchmarks/workers.py --pairs {options.pairs} --starts {options.starts}`: a fixed number of starts "
+        f"with one worker and with two, in turn; medians of {options.pairs} pairs. Asked for: at most {LIMIT}.",
+        "",
+        "| (n, d) | starts | one: s | two: s | two / one (least to most) | codes |",
+        "|---|---|---|---|---|---|",
+        *lines,
+        "",
+        f"{platform.machine()}, {cores()} cores, Python {platform.python_version()}.",
+    ]
+    if options.out:
+        options.out.write_text("\n".join(report) + "\n")
+
+
+if __name__ == "__main__":
+    main()
