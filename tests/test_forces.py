@@ -46,7 +46,7 @@ def test_what_is_predicted_is_the_cosine_of_the_mean_pressed_pair():
 def test_faded_sums_against_the_double_loop(p):
     x, begin, end = rows(1, 25, 3, seed=3), 0.3, 0.9
     axes = x.mT
-    chords, square = square_chords(axes[..., None], axes[:, :, None])
+    chords, square = square_chords(axes[..., None].unbind(1), axes[:, :, None].unbind(1))
     square.diagonal(0, 1, 2).fill_(torch.inf)
     near, weights, pulls, pull = row_sums(chords, square, 0.5 * p, Fade(begin, end))
     for i in range(25):
@@ -69,7 +69,7 @@ def test_faded_sums_against_the_double_loop(p):
 
 def test_a_row_without_pairs_has_no_force():
     x = torch.eye(3, dtype=torch.float64)[None]
-    chords, square = square_chords(x.mT[..., None], x.mT[:, :, None])
+    chords, square = square_chords(x.mT[..., None].unbind(1), x.mT[:, :, None].unbind(1))
     square.diagonal(0, 1, 2).fill_(torch.inf)
     found = row_sums(chords, square, 4.0, Fade(0.1, 0.2))
     assert all(bool(part.isfinite().all()) for part in found)
@@ -112,3 +112,18 @@ def test_the_kernel_compiled_has_the_same_numbers():
         for p in (8.0, 512.0):
             close(All(1 << 20, fused=True)(x, p), All(fused=False)(x, p))
     assert forces._DENSE.failure is None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("c++") is None, reason="no compiler")
+def test_the_kernel_compiled_stores_nothing_of_the_size_of_all_pairs():
+    torch.compiler.reset()
+    x, n = rows(1, 600, 3), 600
+    largest = {}
+    for fused in (False, True):
+        evaluate = All(1 << 20, fused=fused)
+        evaluate(x, 8.0)
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+            evaluate(x, 8.0)
+        largest[fused] = max(event.cpu_memory_usage for event in profile.events())
+    assert largest[True] < n * n < 8 * n * n <= largest[False]

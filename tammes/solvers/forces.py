@@ -11,7 +11,7 @@ Every row sums its own pairs at a scale of its own, so that nothing overflows an
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
@@ -85,7 +85,7 @@ class All:
                 part = slice(first, first + starts), slice(top, top + height)
                 here = axes[:, :, top : top + height]
                 if eager:
-                    chords, square = square_chords(here[..., None], axes[:, :, None])
+                    chords, square = square_chords(here[..., None].unbind(1), axes[:, :, None].unbind(1))
                     square.diagonal(top, 1, 2).fill_(torch.inf)
                     sums: tuple[Tensor, ...] = row_sums(chords, square, exponent, None)
                 else:
@@ -107,17 +107,17 @@ def scalars(like: Tensor, *values: float) -> tuple[Tensor, ...]:
     return tuple(torch.tensor(values, dtype=like.dtype, device=like.device).unbind())
 
 
-def square_chords(here: Tensor, there: Tensor) -> tuple[list[Tensor], Tensor]:
+def square_chords(here: Iterable[Tensor], there: Iterable[Tensor]) -> tuple[list[Tensor], Tensor]:
     """Differences of the coordinates, axis by axis, and their sum of squares.
 
     Args:
-        here: rows, `(b, d, h, 1)`.
-        there: what each is paired with, `(b, d, 1, k)` or `(b, d, h, k)`.
+        here: coordinates of rows, d of `(b, h, 1)`.
+        there: of what each is paired with, d of `(b, 1, k)` or `(b, h, k)`.
 
     Returns:
         d tensors `(b, h, k)`, and one of that shape.
     """
-    chords = [here[:, axis] - there[:, axis] for axis in range(here.shape[1])]
+    chords = [at - other for at, other in zip(here, there, strict=True)]
     square = chords[0] * chords[0]
     for along in chords[1:]:
         square.addcmul_(along, along)
@@ -187,7 +187,7 @@ def _power(base: Tensor, exponent: float | Tensor) -> Tensor:
 
 def _dense(here: Tensor, axes: Tensor, numbers: Tensor, exponent: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """`row_sums` of the rows `here` `(b, d, h)` with these numbers, against all of `axes` `(b, d, n)`."""
-    chords, square = square_chords(here[..., None], axes[:, :, None])
+    chords, square = square_chords(here[..., None].unbind(1), axes[:, :, None].unbind(1))
     itself = numbers[:, None] == torch.arange(axes.shape[-1], device=axes.device)  # (h, n)
     return row_sums(chords, torch.where(itself, torch.inf, square), exponent, None)
 

@@ -159,9 +159,9 @@ def _listed_in_full(
 def _sums(
     axes: Tensor, index: Tensor, numbers: Tensor, exponent: float | Tensor, fade: Fade | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    here = torch.stack([along[numbers] for along in axes])  # (d, h)
-    there = torch.stack([along[index] for along in axes])  # (d, h, k)
-    chords, square = square_chords(here[None, ..., None], there[None])
+    here = [along[numbers][None, :, None] for along in axes.unbind()]  # d of (1, h, 1)
+    there = [along[index][None] for along in axes.unbind()]  # d of (1, h, k)
+    chords, square = square_chords(here, there)
     itself = (index == numbers[:, None])[None]  # the end of a shorter list
     return row_sums(chords, torch.where(itself, torch.inf, square), exponent, fade)
 
