@@ -200,7 +200,23 @@ def test_a_replaced_image_is_decoded_anew(tiny):
     assert not np.array_equal(before, after)
 
 
-@pytest.mark.parametrize("content", [b"", b"\x93NUMPY\x01\x00", b"not a map", None])
+def bytes_of_map(shape, dtype):
+    stream = io.BytesIO()
+    np.save(stream, np.zeros(shape, dtype))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x93NUMPY\x01\x00",
+        b"not a map",
+        bytes_of_map((6, 3, 64, 63), np.uint8),
+        bytes_of_map((6, 3, 64, 64), np.int8),
+        None,
+    ],
+)
 def test_a_damaged_map_is_written_anew(tiny, content):
     before = tiny_imagenet.read(tiny)[0].pixels.copy()
     for path in maps(tiny):
