@@ -1,4 +1,6 @@
+import errno
 import io
+import os
 import threading
 import zlib
 
@@ -241,6 +243,24 @@ def test_a_disk_that_is_too_small_is_told_before(tiny, monkeypatch):
     with pytest.raises(FileAccessError) as error:
         tiny_imagenet.read(tiny)
     one_line(error, "73,728 bytes are needed for the decoded images, and 100 are free", "XDG_CACHE_HOME")
+
+
+@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_fills_up_leaves_nothing(tiny, monkeypatch, reason):
+    def full(*_):
+        raise OSError(reason, os.strerror(reason))
+
+    monkeypatch.setattr(decoded.os, "posix_fallocate", full)
+    refused_tiny(tiny, "cannot be written", os.strerror(reason).lower(), kind=FileAccessError)
+    assert maps(tiny) == []
+
+
+def test_a_disk_that_cannot_reserve_room_will_do(tiny, monkeypatch):
+    def unable(*_):
+        raise OSError(errno.EOPNOTSUPP, "not supported")
+
+    monkeypatch.setattr(decoded.os, "posix_fallocate", unable)
+    assert len(tiny_imagenet.read(tiny)[0]) == 6
 
 
 def test_readers_at_the_same_time_decode_once(tiny, monkeypatch):

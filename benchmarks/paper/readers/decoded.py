@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import os
@@ -176,9 +177,7 @@ def _write(path: Path, shape: tuple[int, ...], picture: Callable[[int], Picture]
     os.close(handle)
     try:
         target = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-        if hasattr(os, "posix_fallocate"):  # a map of a file for which the disk is too small would end the process
-            with open(temporary, "r+b") as stream:  # noqa: PTH123
-                os.posix_fallocate(stream.fileno(), 0, os.fstat(stream.fileno()).st_size)
+        _reserve(Path(temporary))
         _decode_all(target, picture, name)
         target.flush()
         del target
@@ -190,6 +189,18 @@ def _write(path: Path, shape: tuple[int, ...], picture: Callable[[int], Picture]
         raise FileAccessError(path, f"cannot be written ({(error.strerror or str(error)).lower()})") from None
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def _reserve(path: Path) -> None:
+    """Take the room on the disk: writing to a map of a file for which there is none would end the process."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with path.open("r+b") as stream:
+        try:
+            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:  # others: the disk cannot reserve
+                raise
 
 
 def _decode_all(target: NDArray[np.uint8], picture: Callable[[int], Picture], name: str) -> None:
