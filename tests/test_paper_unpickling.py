@@ -255,12 +255,12 @@ def test_no_flipped_bit_brings_more_than_data_or_a_refusal():
 
 
 def test_nesting_overflows_no_stack():
-    deep = b"\x80\x02" + b"]" * 200_000 + b"a" * 199_999 + b"."
+    deep = b"\x80\x02" + b"]" * 60_000 + b"a" * 59_999 + b"."
     found = loads(deep, "x.bin")
     assert type(found) is list
-    tuples = b"\x80\x02})" + b"\x85" * 200_000 + b"K\x01s."  # the hash of this key would overflow it
+    tuples = b"\x80\x02})" + b"\x85" * 100_000 + b"K\x01s."  # the hash of this key would overflow it
     refused(tuples, "a key is a tuple")
-    refused(b"\x80\x02" + RECONSTRUCT + b"(" + NDARRAY + b")" + b"\x85" * 200_000 + b"U\x01btRK\x01b.", "it changes")
+    refused(b"\x80\x02" + RECONSTRUCT + b"(" + NDARRAY + b")" + b"\x85" * 100_000 + b"U\x01btRK\x01b.", "it changes")
 
 
 def test_laughs_are_counted_once():
