@@ -228,7 +228,7 @@ def test_a_rehearsal_says_so_in_every_file(tmp_path):
     results = {job.name: result(job, 50.0) for job in jobs}
     paths = reports.write(tmp_path, TABLE3, jobs, results, "python")
     assert {path.name for path in paths} == {
-        "table3.md", "table3.csv", "table3_layers.csv", "table3_layers.png", "figure1.png", "figure4.png",
+        "table3.md", "table3.csv", "table3_layers.csv", "table3_layers.png", "figure1.png", "table3_training.png",
     }  # fmt: skip
     assert SMOKE in (tmp_path / "table3.md").read_text()
     for name in ("table3.csv", "table3_layers.csv"):
@@ -281,7 +281,17 @@ def test_figure_3_is_the_accuracy_at_each_coefficient():
     assert "accuracy" in axes.get_ylabel()
 
 
-def test_figure_4_is_every_epoch_and_skips_what_was_not_measured():
+def test_figure_4_is_the_angle_at_each_coefficient():
+    panels = drawn(figures.draw_angles, config.load("figure3"), angle=61.5).axes
+    assert len(panels) == 4 * 2
+    for axes in panels:
+        line = next(one for one in axes.get_lines() if len(one.get_xdata()) == 6)
+        assert set(line.get_ydata()) == {61.5}
+    only = drawn(figures.draw_angles, config.load("figure3"), layers=["Classify"]).axes
+    assert ["Classify" in axes.get_ylabel() for axes in only] == [True, True]
+
+
+def test_training_is_every_epoch_and_skips_what_was_not_measured():
     figure = drawn(figures.draw_training, TABLE3)
     assert [axes.get_ylabel() for axes in figure.axes][:2] == [
         "cross-entropy on the training images",

@@ -33,7 +33,7 @@ __all__ = [
 
 FOLDER = Path(__file__).resolve().parent / "configs"
 EXPERIMENTS = ("table2", "table3", "table4", "table5", "table6", "figure3")
-"""Names of the files; Figures 1 and 4 and Supplement D are drawn from the runs of the tables."""
+"""Names of the files; Figure 1 and Supplement D are drawn from the runs of Table 3, Figure 4 from those of Figure 3."""
 
 ARC = "arcface-resnet50"
 NETWORKS = ("vgg19-bn", "vgg16-bn", "resnet20", "resnet56", "wrn-16-8", "densenet-40-12", ARC)

@@ -1,4 +1,4 @@
-"""The figures: cosines between rows (1), the coefficient (3), training (4), and every layer (Supplement D)."""
+"""The figures: cosines between rows (1), the coefficient (3, 4), every layer (Supplement D), and how training went."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_coefficients", "draw_cosines", "draw_layers", "draw_training"]
+__all__ = ["draw_angles", "draw_coefficients", "draw_cosines", "draw_layers", "draw_training"]
 
 Runs = Mapping[str, Sequence[Result]]
 """Runs that did not diverge, by the name of the arm."""
+Measure = tuple[str, Callable[[Result], Any]]
+"""What an axis says, and what is read of a result."""
 
 _COLORS = {"none": "#222222", "orthogonal": "#7a5195", "mhe-0": COLORS["logarithmic"], "mhe-2": COLORS["riesz-fisher"]}
 _COLORS |= {"mma": COLORS["mma"], "cosine": COLORS["cosine"]}
@@ -66,7 +68,7 @@ def draw_cosines(experiment: Experiment, jobs: Sequence[Job], results: Mapping[s
 
 
 def draw_training(experiment: Experiment, jobs: Sequence[Job], results: Mapping[str, Result]) -> Figure:
-    """Figure 4: loss, accuracy and minimal angles during training; means over seeds, bands of a standard error."""
+    """Loss, accuracy and minimal angles during training; means over seeds, bands of a standard error."""
     network = next(iter(experiment.recipes))
     runs = _runs(experiment, jobs, results, network)
     measured = {name for found in runs.values() for one in found for name in one.measures}
@@ -80,7 +82,7 @@ def draw_training(experiment: Experiment, jobs: Sequence[Job], results: Mapping[
     curves += [
         (f"minimal angle of {layer} (degrees)", lambda line, layer=layer: line["angles"].get(layer)) for layer in layers
     ]
-    figure, panels = _sheet(len(curves), 2, _title(f"Figure 4: {network}", experiment), 3.0, jobs)
+    figure, panels = _sheet(len(curves), 2, _title(f"training of {network}", experiment), 3.0, jobs)
     for axes, (label, read) in zip(panels, curves, strict=True):
         for arm in experiment.arms_of(network):
             x, y, error = _curve([one.history for one in runs.get(arm.name, ())], read)
@@ -98,29 +100,39 @@ def draw_training(experiment: Experiment, jobs: Sequence[Job], results: Mapping[
 
 
 def draw_coefficients(experiment: Experiment, jobs: Sequence[Job], results: Mapping[str, Result]) -> Figure:
-    """Figure 3: accuracy and minimal angles against the coefficient, a column a network, beside the baseline."""
-    networks = list(experiment.recipes)
-    runs = {network: _runs(experiment, jobs, results, network) for network in networks}
-    layers = [
-        layer for layer in experiment.layers if any(layer in one.angles for each in runs.values() for one in _all(each))
-    ]
-    measures: list[tuple[str, Callable[[Result], Any]]] = [
-        (_PRETTY["accuracy"], lambda one: one.measures.get("accuracy"))
-    ]
-    measures += [
+    """Figure 3: accuracy against the coefficient, a panel a network, beside the baseline."""
+    measures: list[Measure] = [(_PRETTY["accuracy"], lambda one: one.measures.get("accuracy"))]
+    return _swept(experiment, jobs, results, "Figure 3: accuracy and the coefficient", measures)
+
+
+def draw_angles(experiment: Experiment, jobs: Sequence[Job], results: Mapping[str, Result]) -> Figure:
+    """Figure 4: minimal angles at the end against the coefficient, a column a network, beside the baseline."""
+    found = [one for one in results.values() if not one.diverged]
+    layers = [layer for layer in experiment.layers if any(layer in one.angles for one in found)]
+    measures: list[Measure] = [
         (
             f"minimal angle of {layer} (degrees)",
             lambda one, layer=layer: one.angles.get(layer, {}).get("min_angle_degrees"),
         )
         for layer in layers
     ]
-    figure, panels = _sheet(len(measures) * len(networks), len(networks), experiment.title, 3.1, jobs)
+    return _swept(experiment, jobs, results, "Figure 4: minimal angles and the coefficient", measures)
+
+
+def _swept(
+    experiment: Experiment, jobs: Sequence[Job], results: Mapping[str, Result], title: str, measures: Sequence[Measure]
+) -> Figure:
+    """A row a measure, a column a network: means over seeds and standard errors at each coefficient."""
+    networks = list(experiment.recipes)
+    runs = {network: _runs(experiment, jobs, results, network) for network in networks}
+    figure, panels = _sheet(len(measures) * len(networks), len(networks), _title(title, experiment), 3.1, jobs)
     for k, axes in enumerate(panels):
         (label, read), network = measures[k // len(networks)], networks[k % len(networks)]
         plain = _mean(runs[network].get(experiment.baseline(network).name, ()), read)
         swept = [arm for arm in experiment.arms_of(network) if arm.loss != "none"]
         points = [(arm.coef, _mean(runs[network].get(arm.name, ()), read)) for arm in swept]
         there = [(coef, mean) for coef, mean in points if mean is not None]
+        axes.set_title(network if k < len(networks) else "", fontsize=11)
         if plain is None and not there:
             axes.text(0.5, 0.5, "no such layer", ha="center", va="center", color=_FAINT, transform=axes.transAxes)
             axes.set_axis_off()
@@ -133,11 +145,10 @@ def draw_coefficients(experiment: Experiment, jobs: Sequence[Job], results: Mapp
             axes.errorbar([coef for coef, _ in there], values, errors, color=COLORS["mma"], marker="o", label="MMA")
         axes.set(xscale="log", xlabel="coefficient" if k >= len(panels) - len(networks) else "")
         axes.set_ylabel(label, fontsize=9)
-        axes.set_title(network if k < len(networks) else "", fontsize=11)
         axes.set_xticks([coef for coef, _ in points], [f"{coef:g}" for coef, _ in points])
         axes.minorticks_off()
         _dress(axes)
-    _legend(figure, panels[0])
+    _legend(figure, *panels)
     return figure
 
 

@@ -122,9 +122,9 @@ def _drawings(name: str) -> dict[str, Draw]:
     """The figures that the runs of an experiment give, by the name of the file."""
     found: dict[str, Draw] = {f"{name}_layers.png": figures.draw_layers}  # Supplement D
     if name == "table3":
-        found |= {"figure1.png": figures.draw_cosines, "figure4.png": figures.draw_training}
+        found |= {"figure1.png": figures.draw_cosines, "table3_training.png": figures.draw_training}
     if name == "figure3":
-        found |= {"figure3.png": figures.draw_coefficients}
+        found |= {"figure3.png": figures.draw_coefficients, "figure4.png": figures.draw_angles}
     return found
 
 

@@ -26,19 +26,20 @@ __all__ = ["VICTIM", "experiments", "jobs_for", "rehearse", "shrunk"]
 
 EPOCHS = 2
 LIMITS: Mapping[str, tuple[int, Mapping[str, int]]] = {
-    "cifar-100": (16, {"train": 32, "test": 32}),
+    "cifar-100": (8, {"train": 16, "test": 16}),
     "tiny-imagenet-200": (8, {"train": 16, "test": 16}),
-    "faces": (4, {"train": 8, "pairs": 20}),
+    "faces": (4, {"train": 8, "pairs": 10}),
 }
 """Images a batch, and images of each part that are taken, by data set."""
+SWEPT = (0.01, 0.03, 0.2)
+"""Coefficients of the sweep that are rehearsed."""
 VICTIM = "resnet20"
-"""The network of the run that is killed."""
+"""The network of the run that is killed, and of the sweep: the smallest one."""
 _PATIENCE = 120.0  # seconds until the run that is killed must have reached its second epoch
-_SWEPT = 2  # coefficients of a sweep that are rehearsed
 
 
 def shrunk(experiment: Experiment) -> Experiment:
-    """The same experiment with two short epochs, and the ends of a sweep only."""
+    """The same experiment with two short epochs, and the sweep of one network only."""
     batch, limit = LIMITS[experiment.data.name]
     recipes = {}
     for network, recipe in experiment.recipes.items():
@@ -46,12 +47,11 @@ def shrunk(experiment: Experiment) -> Experiment:
         recipes[network] = dataclasses.replace(
             recipe, length=length, milestones=(1,), batch=batch, last=min(recipe.last, EPOCHS)
         )
-    arms = experiment.arms
-    swept = [arm for arm in arms if arm.loss != "none"]
+    found = dataclasses.replace(experiment, recipes=recipes)
     if experiment.name == "figure3":
-        kept = {swept[k].name for k in (0, -1)}
-        arms = tuple(arm for arm in arms if arm.loss == "none" or arm.name in kept)
-    return dataclasses.replace(experiment, recipes=recipes, arms=arms)
+        arms = tuple(arm for arm in experiment.arms if arm.loss == "none" or arm.coef in SWEPT)
+        found = dataclasses.replace(found, arms=arms).only([VICTIM])
+    return found
 
 
 def experiments() -> list[Experiment]:
