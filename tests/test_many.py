@@ -49,6 +49,20 @@ def test_other_dimensions(n, d, monkeypatch):
     assert 0.0 < result.phases[0]["chord_over_bound"] <= 1.0 + 1e-9
 
 
+def test_a_worse_repair_does_not_replace_the_best(monkeypatch):
+    def spoil(points, *_):
+        return points * np.array([1.0, 1.0, 0.2]) / np.linalg.norm(points * [1.0, 1.0, 0.2], axis=1)[:, None], None
+
+    monkeypatch.setattr(squeeze, "transplant", spoil)
+    codes = []
+    for repairs in (0, 2):
+        short(monkeypatch, repairs=repairs, iterations=2)
+        codes.append(many_search(400, 3, budget=Budget(None)))
+    assert codes[1].phases[0]["repairs"] == 2
+    assert codes[1].phases[0]["found_by"] == "ladder"
+    assert codes[0].code.digest == codes[1].code.digest
+
+
 def test_the_same_seed_gives_the_same_code_and_another_another(monkeypatch):
     short(monkeypatch, repairs=1, iterations=1)
     codes = [many_search(410, 3, seed=seed, starts=2, budget=Budget(None)).code.digest for seed in (4, 4, 5)]
