@@ -6,13 +6,17 @@ its first epoch, and resumed; every table and every figure is written. All files
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import threadpoolctl
+import torch
 
 from benchmarks.paper import config, generated, reports, runs
 from benchmarks.paper.config import Arm, Experiment
@@ -79,11 +83,28 @@ def jobs_for(experiment: Experiment) -> list[Job]:
 
 
 def rehearse(folder: Path) -> int:
-    """All of it; returns the exit status, and says on stdout what was found.
+    """All of it, on one thread; returns the exit status, and says on stdout what was found.
 
     Raises:
         TammesError: if a step fails.
     """
+    with _one_thread():
+        return _rehearse(folder)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Threads that wait for each other on busy cores took ten times as long; and both runs must round alike."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpoolctl.threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _rehearse(folder: Path) -> int:
     began = time.monotonic()
     data = folder / "generated_data"
     data.mkdir(parents=True, exist_ok=True)
@@ -168,7 +189,7 @@ def main(arguments: Sequence[str]) -> None:
     experiment, job = _victim()
     dataset = open_dataset(experiment.data.name, folder / "generated_data")
     store = runs.Store(folder / "killed")
-    with store.claimed(job, Crew()):
+    with _one_thread(), store.claimed(job, Crew()):
         runs.do(job, experiment, dataset, store, Crew(), watch=_Sleeper())
 
 
