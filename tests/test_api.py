@@ -37,6 +37,7 @@ def test_the_numerical_way_reaches_the_simplex(n, d, how):
     assert result.code.min_angle_degrees == pytest.approx(math.degrees(math.acos(-1 / (n - 1))), abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_thirty_points_end_on_a_local_maximum(seed):
     result = tammes.solve(30, 3, "mma", seed=seed, steps=3000)

@@ -439,6 +439,7 @@ def in_processes(target, *arguments):
     return [child.exitcode for child in children]
 
 
+@pytest.mark.slow
 def test_two_processes_at_once(archive):
     angles = [0.5 + 0.01 * k for k in range(40)]
     random.Random(5).shuffle(angles)
@@ -468,6 +469,7 @@ def dying_writer(folder, moment):
     Archive(folder).offer(arc(1.5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("moment", "survives"), [("before", 1.0), ("after", 1.5)])
 def test_a_killed_writer_leaves_old_or_new(archive, moment, survives):
     archive.offer(arc(1.0))

@@ -57,6 +57,7 @@ def test_bad_losses():
         bench.parse_losses("mma,riesz")
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_where_it_was(tmp_path, in_process):
     def stop(cell, done, total):
         if done == 2:
@@ -91,6 +92,7 @@ def test_other_settings_are_refused(tmp_path, in_process):
         table(tmp_path)
 
 
+@pytest.mark.slow
 def test_reports_hold_the_medians(tmp_path, in_process):
     document = table(tmp_path, seeds=3, rows=[(30, 3)], steps=150)
     cells = [cell for cell in document["cells"] if cell["loss"] == "mma"]

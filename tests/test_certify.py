@@ -58,6 +58,7 @@ def test_digits_and_a_polynomial(run, icosahedron):
     assert run("verify", "ico.npy.cert.json")[0] == 0
 
 
+@pytest.mark.slow
 def test_no_polynomial_is_said(run, tmp_path):
     """A local maximum of 25 points: its cosine has no small polynomial that 40 digits could prove."""
     from tammes.api import solve

@@ -234,6 +234,7 @@ def test_ctrl_c_before_there_is_a_code(run, monkeypatch):
     assert one_line(err)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay", [0.3, 4.0])
 def test_a_real_sigint_to_a_real_process(tmp_path, delay):
     command = [sys.executable, "-m", "tammes", "solve", "--n", "400", "--d", "4", "--loss", "mma", "--steps", "1000000"]
@@ -448,6 +449,7 @@ def test_bench_options(run):
     assert run("bench", "--rows", "600x4")[0] == 2
 
 
+@pytest.mark.slow
 def test_bench_of_two_cells(run, tmp_path):
     arguments = ("bench", "--rows", "3x4", "--losses", "mma,cosine", "--steps", 200, "--workers", 1, "--out", "t")
     status, out, err = run(*arguments)
@@ -480,6 +482,7 @@ def test_a_pipe_is_not_waited_for(run, tmp_path):
     assert "not a regular file" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extra", [[], ["--json"]])
 def test_streams_that_speak_only_ascii(tmp_path, extra):
     command = [

@@ -9,6 +9,7 @@ from tammes.bounds.comparison import all_bounds, most_points
 from tammes.errors import InvalidParameterError
 
 
+@pytest.mark.slow
 def test_keys():
     assert list(all_bounds(120, 4)) == ["boroczky", "levenshtein", "cap_area", "delsarte_lp"]
     assert next(iter(all_bounds(6, 3, lp=False))) == "rankin"

@@ -52,6 +52,7 @@ def test_there_is_a_core():
     assert cores() >= 1
 
 
+@pytest.mark.slow
 def test_a_script_without_a_guard_may_search(tmp_path):
     script = tmp_path / "bare.py"
     script.write_text("import tammes\nprint(tammes.search(12, 3, workers=2, time_limit=30.0).status.code, __file__)\n")
@@ -138,6 +139,7 @@ def test_threads_of_somebody_else_serve_and_stay(honest):
         assert pool.submit(int, 3).result() == 3
 
 
+@pytest.mark.slow
 def test_a_round_that_is_always_lost_ends_the_search_and_keeps_the_best():
     def fail(k, outcome):
         if k > 1:
@@ -186,6 +188,7 @@ def test_a_worker_of_another_version_is_refused(monkeypatch):
     assert isinstance(crews._work_elsewhere(TASKS[0], crews.tammes.__version__), Outcome)
 
 
+@pytest.mark.slow
 def test_a_killed_process_loses_nothing_but_its_round(honest):
     crew = Crew(2)
     killed = []

@@ -57,6 +57,7 @@ def test_what_is_known_exactly_is_returned(n, d, cosine, source):
     assert book.status is Status.CLOSED_FORM
 
 
+@pytest.mark.slow
 def test_a_named_code_that_is_not_the_best_is_not_returned():
     cube = codebook(8, 3)  # the antiprism is better
     assert cube.source == "construction: square-antiprism"

@@ -73,6 +73,7 @@ def workshop(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "output"),
     [pytest.param(*pair, marks=pytest.mark.slow if is_slow(pair[0]) else ()) for pair in commands()],
@@ -100,6 +101,7 @@ def test_a_command_prints_what_the_readme_shows(command, output, workshop):
         assert shape(done.stdout) == shape(output)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", PYTHON.values(), ids=PYTHON)
 def test_python_in_the_docs_runs(body, workshop):
     done = subprocess.run([sys.executable, "-c", body], cwd=workshop, capture_output=True, text=True, check=False)

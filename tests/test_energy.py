@@ -68,6 +68,7 @@ def test_orthogonality_is_least_at_right_angles():
     assert not grad.any()
 
 
+@pytest.mark.slow
 def test_a_layer_of_copies_is_bounded_in_memory_and_finite():
     weight = rows(1, 70, dtype=torch.float32).expand(300, 70).clone()
     for loss in ENERGIES:

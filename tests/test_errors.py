@@ -17,6 +17,7 @@ from tammes.errors import (
     NotTabulatedError,
     TammesError,
     UnknownNameError,
+    WorkersLostError,
     check_integer,
     check_number,
 )
@@ -30,6 +31,7 @@ PARENTS = {
     MissingPackageError: ImportError,
     NotTabulatedError: LookupError,
     UnknownNameError: LookupError,
+    WorkersLostError: RuntimeError,
 }
 
 

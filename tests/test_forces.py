@@ -76,6 +76,7 @@ def test_a_row_without_pairs_has_no_force():
     assert float(found[1].abs().max()) == float(found[3].abs().max()) == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "d"), [(13, 2), (40, 3)])
 def test_the_kernel_as_traced_has_the_same_numbers(n, d, monkeypatch):
     monkeypatch.setattr(forces, "_DENSE", Fused(forces._dense, backend="eager"))

@@ -48,6 +48,7 @@ def test_graphs_and_their_codes(name):
     assert_design(points)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("q", [2, 3, 4, 5])
 def test_quadrics(q):
     n, d = (q + 1) * (q**3 + 1), q * (q**2 - q + 1)

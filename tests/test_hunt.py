@@ -49,6 +49,7 @@ def test_an_exhausted_search_stops_with_everything_tried(alone):
     assert all(hunt.shares[name].rounds >= 3 for name in COLD)
 
 
+@pytest.mark.slow
 def test_a_number_of_starts_is_kept_to(alone):
     hunt = Hunt(Problem(19, 3, seed=5))
     assert hunt.run(Limits(starts=45), crew=alone) is Status.STARTS
@@ -73,6 +74,7 @@ def test_ctrl_c_keeps_the_best(alone):
     assert saved[-1].ending
 
 
+@pytest.mark.slow
 def test_the_number_of_workers_changes_nothing(alone):
     limits = Limits(starts=150)
     first = Hunt(Problem(18, 4, seed=3))
@@ -124,6 +126,7 @@ def test_none_tries_no_group():
     assert len(Hunt(Problem(12, 3)).groups_to_try()) > 5
 
 
+@pytest.mark.slow
 def test_the_report_is_json_and_names_every_arm(alone):
     hunt = Hunt(Problem(15, 3))
     hunt.run(Limits(starts=60), crew=alone)

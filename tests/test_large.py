@@ -22,6 +22,7 @@ def climb(points, **more):
     return large.descend(points, spacing=spacing(*points.shape), **{"exponents": SHORT, "iterations": 60} | more)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "d", "least"), [(2_000, 3, 0.95), (1_000, 4, 0.90), (500, 5, 0.86), (200, 8, 0.75)])
 def test_it_reaches_what_dense_ladders_reach(n, d, least):
     start = fibonacci(n) if d == 3 else equal_area(n, d)
@@ -40,6 +41,7 @@ def test_points_come_back_in_their_order():
     assert np.linalg.norm(made.points - start, axis=1).max() < 0.5 * spacing(1_000, 3)
 
 
+@pytest.mark.slow
 def test_any_number_of_threads_gives_the_same_bits():
     start = fibonacci(3_000)
     one, two = (climb(start, threads=count, iterations=20) for count in (1, 2))

@@ -381,6 +381,7 @@ def test_the_older_name_of_the_package_works_too(module_of, callback_of, tmp_pat
 # --- the example ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_example_trains_and_spreads(pl, capsys):
     example = runpy.run_path(str(EXAMPLE))
     example["main"]()

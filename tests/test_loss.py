@@ -108,6 +108,7 @@ def test_blocks_change_nothing(name, block_size):
     torch.testing.assert_close((value, grad), expected, rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.slow
 @every_loss
 @pytest.mark.parametrize("block_size", [None, 64 * 1100])
 def test_a_copy_over_a_thousand_rows_away_is_seen(name, block_size):
@@ -119,6 +120,7 @@ def test_a_copy_over_a_thousand_rows_away_is_seen(name, block_size):
     assert abs(value.item() - alone) > 1e-6 * abs(alone)  # the copy does count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REPELLING)
 @pytest.mark.parametrize("block_size", [None, 64 * 1100])
 def test_an_exact_copy_over_a_thousand_rows_away_is_pushed_off(name, block_size):

@@ -24,6 +24,7 @@ def naive(weight, phi):
 NAIVE = {"mma": lambda c: -torch.acos(c), "cosine": lambda c: c}
 
 
+@pytest.mark.slow
 @nearest_losses
 @pytest.mark.parametrize("shape", [(30, 3), (64, 576), (200, 70)])
 @pytest.mark.parametrize("block_size", [None, 1000])
@@ -93,6 +94,7 @@ def test_neighbours_that_take_no_part_are_nobody(loss):
     assert torch.equal(loss(weight, nearest=nearest), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [1e-3, 0.0])
 def test_near_copies_and_exact_copies_part(noise):
     """64 rows of which 32 are copies: the case that a clamp leaves at 0.03 degrees."""
@@ -110,6 +112,7 @@ def test_near_copies_and_exact_copies_part(noise):
     assert math.degrees(geometry.min_angle(points)) > 86.0
 
 
+@pytest.mark.slow
 def test_a_layer_of_copies_does_not_take_forever():
     weight = rows(1, 70, dtype=torch.float32).expand(1500, 70).clone()
     value, grad = losses.MMA().value_and_grad(weight)

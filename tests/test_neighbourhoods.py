@@ -62,6 +62,7 @@ def test_points_of_one_height_are_told_apart():
     assert {frozenset(row) for row in lists.tolist()} == {frozenset([(k - 1) % 40, (k + 1) % 40]) for k in range(40)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [3, 4, 5, 6, 7, 8])
 @pytest.mark.parametrize("p", [2.0, 16.0, 64.0, 4096.0])
 def test_value_and_gradient_are_those_of_the_compiled_form(d, p):
@@ -112,6 +113,7 @@ def test_lists_are_kept_while_points_move_little_and_made_anew_before_they_are_w
     assert moving.made == made[-1] + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "d"), [(2_100, 3), (400, 4)])
 def test_a_ladder_over_lists_reaches_what_the_compiled_one_does(n, d):
     points = fibonacci(n) if d == 3 else equal_area(n, d)

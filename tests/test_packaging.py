@@ -41,6 +41,7 @@ def test_the_wheel_holds_package_tables_and_licence(wheel):
     assert {Path(name).name for name in names if name.endswith(".csv")} == tables
 
 
+@pytest.mark.slow
 def test_the_wheel_runs_outside_the_checkout(wheel, tmp_path):
     venv.create(tmp_path / "env", with_pip=False)
     python = tmp_path / "env" / "bin" / "python"

@@ -47,6 +47,7 @@ def test_it_ends_between_what_is_found_and_what_is_possible(tmp_path):
     assert shown == [8] * len(found.probes)
 
 
+@pytest.mark.slow
 def test_sizes_that_fail_are_left_behind():
     """43 degrees: 24 points have 43.69, 25 have 41.63 at best, and bounds allow no more than 26."""
     found = pack(3, 43.0, time_limit=8.0, workers=1)

@@ -170,6 +170,7 @@ def test_a_tree_finds_what_tiles_find(n, d, dtype, kind, antipodal, monkeypatch)
     assert np.abs(chords[0] - chords[1]).max() <= (1e-15 if dtype == torch.float64 else 2e-6)
 
 
+@pytest.mark.slow
 def test_a_tree_serves_from_where_it_wins_and_only_there(monkeypatch):
     used = []
     monkeypatch.setattr(pairs, "_nearest_by_tree", lambda unit, **_: used.append(unit.shape) or torch.zeros(len(unit)))

@@ -225,6 +225,7 @@ def test_every_parameter_learns(name, bf16):
             assert path in rounding or parameter.grad.abs().max() > 0.0, path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_autocast_is_near_float32(name):
     model, images = built(name).eval(), some_images(name)
@@ -234,6 +235,7 @@ def test_autocast_is_near_float32(name):
     assert (rough - exact).abs().max() < 0.05 * exact.abs().max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_a_batch_is_its_images_one_by_one(name):
     model, images = built(name).double().eval(), some_images(name).double()
@@ -243,6 +245,7 @@ def test_a_batch_is_its_images_one_by_one(name):
     torch.testing.assert_close(together, apart, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_compiled_in_one_graph():
     torch.compiler.reset()
     model, images = built("resnet20").eval(), some_images("resnet20")
@@ -270,6 +273,7 @@ def test_a_vgg_classifies_the_mean_of_its_positions():
     torch.testing.assert_close(model(images), sum(apart) / 4.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_a_seed_says_everything(name):
     def logits(seed):
@@ -352,6 +356,7 @@ def test_a_transition_is_the_mean_of_two_by_two():
     torch.testing.assert_close(transition(x), means)
 
 
+@pytest.mark.slow
 def test_arcface_is_its_embedding_and_its_head():
     model, images, labels = (
         built("arcface-resnet50").eval(),

@@ -180,6 +180,7 @@ def test_other_suffixes_are_refused(suffix):
     assert str(caught.value) == f"`output` must be a .png, .svg or .pdf file. Got {suffix!r}."
 
 
+@pytest.mark.slow
 def test_pyplot_is_never_loaded():
     script = """
 import sys

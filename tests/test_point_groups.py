@@ -47,6 +47,7 @@ def closed(matrices):
 
 
 class TestParse:
+    @pytest.mark.slow
     @pytest.mark.parametrize(("name", "d", "order"), ORDERS)
     def test_a_group_of_that_order(self, name, d, order):
         group = parse(name, d)
@@ -223,6 +224,7 @@ class TestParse:
 
 
 class TestCandidates:
+    @pytest.mark.slow
     @pytest.mark.parametrize(("n", "d"), [(7, 2), (12, 3), (57, 3), (120, 3), (10, 4), (24, 4), (40, 5), (27, 6)])
     def test_all_fit_and_none_twice(self, n, d):
         groups = candidates(n, d)

@@ -96,6 +96,7 @@ def test_every_third_call_three_times_the_term():
     assert reg.calls == 7
 
 
+@pytest.mark.slow
 def test_neighbours_are_looked_up_at_every_third_call(monkeypatch):
     model = net()
     looked = []
@@ -145,6 +146,7 @@ def test_random_subsets_depend_on_seed_call_and_layer_alone():
     assert other().item() not in values
 
 
+@pytest.mark.slow
 def test_a_resumed_run_goes_on_exactly():
     settings = {"refresh_every": 4, "every": 2}
 

@@ -71,6 +71,7 @@ def test_a_symmetric_round_keeps_its_symmetry_only_where_prescribed():
     assert max(found.angle for found in free.found) >= max(found.angle for found in run_round(task).found) - 1e-12
 
 
+@pytest.mark.slow
 def test_a_chain_of_moves_leads_up():
     starts = [run_round(dataclasses.replace(TASK, n=26, count=1, index=k)).found[0] for k in range(6)]
     start = min(starts, key=lambda found: found.angle)  # not the best code there is

@@ -20,6 +20,7 @@ def searched():
     return hunt
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_where_it_stopped(searched, tmp_path):
     path = saved.path_of(tmp_path, PROBLEM)
     saved.save(path, searched)

@@ -48,6 +48,7 @@ def test_a_search_prints_saves_and_keeps(tmp_path):
     assert checked.exit_code == 0, checked.output
 
 
+@pytest.mark.slow
 def test_json_is_one_document(tmp_path):
     result = run("--d", "3", "--n", "15", "--starts", "24", "--workers", "1", "--archive", str(tmp_path), "--json")
     document = json.loads(result.stdout)

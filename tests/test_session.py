@@ -82,6 +82,7 @@ def test_a_proved_optimum_is_a_bound_and_stops_it():
     assert result.gap_degrees == pytest.approx(0.0, abs=1e-11)
 
 
+@pytest.mark.slow
 def test_a_known_value_stops_it_only_when_asked_to():
     asked = search(15, 3, workers=1, time_limit=30.0, target="best-known")
     assert asked.status is Status.TARGET
@@ -92,6 +93,7 @@ def test_a_known_value_stops_it_only_when_asked_to():
         search(131, 9, workers=1, target="best-known")
 
 
+@pytest.mark.slow
 def test_the_archive_keeps_the_best_and_the_search_goes_on(tmp_path):
     archive = Archive(tmp_path)
     first = search(16, 3, workers=1, starts=40, archive=archive)
@@ -122,6 +124,7 @@ search(22, 3, workers=1, time_limit=60.0, seed=1, archive=Archive(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 def test_a_killed_search_loses_nothing(tmp_path):
     process = subprocess.Popen([sys.executable, "-W", "error", "-c", SCRIPT, str(tmp_path)])
     state = tmp_path / "search" / "d3_n00022_seed1.npz"

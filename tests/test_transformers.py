@@ -111,6 +111,7 @@ def by_hand(make=sgd, *, accumulate=1, clip=None, epochs=1):
 # --- the same weights -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "loop"),
     [
@@ -128,6 +129,7 @@ def test_the_term_is_a_part_of_the_loss(trainer_of, callback_of, make, options, 
     same(weights(model.net), by_hand(make, **loop)[0])
 
 
+@pytest.mark.slow
 def test_autocast_in_bfloat16_does_not_touch_the_term(trainer_of, callback_of):
     def train(callbacks):
         model = Net().float()
@@ -170,6 +172,7 @@ def test_scaled_gradients_get_a_scaled_term(hf, callback_of, unscaled, fused):
     same(weights(net), by_hand()[0], rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_goes_on_at_its_step(trainer_of, callback_of, tmp_path):
     whole = Net()
     trainer_of(whole, [callback_of(coef=COEF, every=3)], num_train_epochs=2).train()
@@ -181,6 +184,7 @@ def test_a_resumed_run_goes_on_at_its_step(trainer_of, callback_of, tmp_path):
     assert callback._work.state_dict()[0]["calls"] == 8
 
 
+@pytest.mark.slow
 def test_a_factory_or_a_regulariser_in_place_of_settings(trainer_of, callback_of):
     model = Net()
     for source in (lambda model: Regularizer(model.net, coef=COEF), Regularizer(model.net, coef=COEF)):
@@ -230,6 +234,7 @@ def test_a_log_has_the_mean_since_the_last_one(trainer_of, callback_of):
     assert logged(trainer, "reg/term") == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("report_every", "logging_steps", "steps"),
     [(None, 1, [5, 8]), (2, 1, [2, 4, 6, 8]), (3, 2, [4, 6]), (0, 1, [])],
@@ -247,6 +252,7 @@ def test_angles_are_logged_in_degrees(trainer_of, callback_of, report_every, log
         assert angles[-1][1] == pytest.approx(angle, rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("added", [False, True])
 def test_callbacks_after_it_see_the_figures(hf, trainer_of, callback_of, added):
     seen = []
@@ -334,6 +340,7 @@ def test_without_transformers_the_extra_is_named(monkeypatch):
 # --- the example ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_example_trains_and_spreads(hf, capsys):
     runpy.run_path(str(EXAMPLE))["main"]()
     printed = capsys.readouterr().out

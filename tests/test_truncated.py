@@ -23,6 +23,7 @@ def test_where_nothing_fades_value_and_gradient_are_the_ladders(p, d):
     np.testing.assert_allclose(gradient, dense_gradient, rtol=0, atol=1e-12 * np.abs(dense_gradient).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p", [2.0, 4.0, 16.0])
 def test_where_weights_fade_the_gradient_is_the_slope_of_the_value(p):
     points = fibonacci(120)
@@ -42,6 +43,7 @@ def test_where_weights_fade_the_gradient_is_the_slope_of_the_value(p):
         assert slope == pytest.approx((gradient * move).sum(), rel=1e-6, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_weights_fade_to_nothing_smoothly():
     """The pair's weight as a function of its chord: whole up to the fade, zero at the end, without a jump."""
     totals = []

@@ -488,6 +488,7 @@ def test_parametrised_weights_are_regularised_through_what_they_are_computed_fro
     same(gradients(model), gradients(reference), rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["weight", "spectral", "orthogonal"])
 def test_parametrised_weights_in_a_compiled_step(norm):
     torch.compiler.reset()
