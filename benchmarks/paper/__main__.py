@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("target", nargs="?", help=f"one of: {', '.join(TARGETS)}; or a TOML file of your own")
     parser.add_argument("--data", type=Path, help="folder in which the data lie; docs/paper.md says how")
-    parser.add_argument("--out", type=Path, default=Path("paper_results"), help="folder of the results (%(default)s)")
+    parser.add_argument("--out", type=Path, help="folder of the results (paper_results; of a rehearsal paper_smoke)")
     parser.add_argument("--seeds", type=int, default=3, metavar="K", help="runs of each kind, seeds 0 to K - 1 (3)")
     parser.add_argument("--networks", metavar="A,B", help="only these networks of the table")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="cuda where there is one")
@@ -64,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--seeds: an integer of at least 1")
     if not (chosen.smoke or chosen.dry_run or chosen.report) and chosen.data is None:
         parser.error("--data is needed: the folder in which the data lie")
+    chosen.out = chosen.out or Path("paper_smoke" if chosen.smoke else "paper_results")
     try:
         if chosen.smoke:
             from benchmarks.paper import smoke
@@ -118,7 +119,7 @@ def _plan(experiment: Experiment, jobs: Sequence[Job], store: Store, ours: Crew)
     from benchmarks.paper import cost, evidence
 
     there = evidence.environment(ours)
-    device = there.get("gpu") or f"{there['processor']}, {there['threads']} threads"
+    device = there.get("gpu") or f"{there['processor']}, threads: {there['threads']}"
     done = {job.name: store.has(job) for job in jobs}
     left = [job for job in jobs if not done[job.name]]
     return [experiment.title, "", *cost.plan(jobs, done, cost.costs_of(experiment, left, ours.device), device)]

@@ -16,7 +16,7 @@ from benchmarks.paper.processes import Crew
 from benchmarks.paper.runs import Result, Store, do
 from benchmarks.paper.schedule import Schedule
 from tammes import files, plots
-from tammes.errors import FileFormatError
+from tammes.errors import FileAccessError, FileFormatError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -101,6 +101,8 @@ def write(
             folder / "runs", f"holds runs of {experiment.name} on {len(data)} different sets of images"
         )
     smoke = any(job.smoke for job in jobs)
+    if not smoke and (folder / "smoke.md").exists():
+        raise FileAccessError(folder, "is the folder of a rehearsal", "Choose another --out.")
     rows = tables.rows_of(experiment, jobs, results)
     page = tables.as_markdown(experiment, rows, smoke=smoke, machines=machines(results), command=command)
     name = experiment.name
@@ -133,7 +135,8 @@ def machines(results: Mapping[str, Result]) -> list[str]:
     found = []
     for result in results.values():
         there = result.environment
-        where = there.get("gpu") or f"{there['processor']}, {there.get('threads')} threads"
+        where = there.get("gpu") or f"{there['processor']}, threads: {there.get('threads')}"
         versions = ", ".join(f"{name} {version}" for name, version in there["versions"].items())
-        found.append(f"{there['processes']} process(es) on {where}, {there['system']}; {versions}")
+        count = f"{there['processes']} process{'' if there['processes'] == 1 else 'es'}"
+        found.append(f"{count} on {where}, {there['system']}; {versions}")
     return list(dict.fromkeys(found))

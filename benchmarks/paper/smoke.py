@@ -24,7 +24,7 @@ from benchmarks.paper.datasets import Dataset, open_dataset
 from benchmarks.paper.jobs import Job, jobs_of
 from benchmarks.paper.processes import Crew
 from tammes import files
-from tammes.errors import TammesError
+from tammes.errors import FileAccessError, TammesError
 
 __all__ = ["VICTIM", "experiments", "jobs_for", "rehearse", "shrunk"]
 
@@ -70,7 +70,7 @@ def experiments() -> list[Experiment]:
         table = by_name[source].only(networks)
         others = [dataclasses.replace(arm, networks=tuple(networks)) for arm in losses]
         arms: tuple[Arm, ...] = (*others, *(arm for arm in table.arms if arm.loss == "mma"))
-        title = f"Every network of {source.title()} with every regulariser"
+        title = f"Every network of {source.replace('table', 'Table ')} with every regulariser"
         contents = "No table of the paper: a rehearsal of all that could be run."
         found.append(dataclasses.replace(table, name=name, title=title, contents=contents, arms=arms))
     return found
@@ -106,6 +106,9 @@ def _one_thread() -> Iterator[None]:
 
 def _rehearse(folder: Path) -> int:
     began = time.monotonic()
+    results = [path for path in (folder / "runs").glob("*.json") if not path.name.startswith("smoke_")]
+    if results:
+        raise FileAccessError(folder, "holds results, whose tables a rehearsal would replace", "Choose another --out.")
     data = folder / "generated_data"
     data.mkdir(parents=True, exist_ok=True)
     generated.write_all(data)
