@@ -6,11 +6,13 @@ import json
 import paper_processes as tiny
 import pytest
 import torch
+from rich.progress import Progress
 
 from benchmarks.paper import __main__ as command
-from benchmarks.paper import config, cost, generated, reports, runs
+from benchmarks.paper import config, cost, generated, narration, reports, runs
 from benchmarks.paper.jobs import jobs_of
 from benchmarks.paper.processes import Crew
+from benchmarks.paper.schedule import Schedule
 from benchmarks.paper.training import Silent, Trainer
 from tammes.errors import FileFormatError
 
@@ -167,6 +169,43 @@ def test_what_is_done_is_not_done_again(tmp_path, capsys, monkeypatch):
     assert "1 of 2 runs to do" in said
     monkeypatch.setattr(runs, "do", None)
     reports.run_all(experiment, jobs, found, Crew(), settings)  # needs no data, since nothing is to be done
+
+
+def test_results_on_other_images_are_told_before_any_work(tmp_path):
+    jobs = jobs_of(shrunk(2), [0])[:2]
+    found, settings = runs.Store(tmp_path), reports.Settings(tmp_path)
+    reports.run_all(shrunk(2), jobs[:1], found, Crew(), settings, tiny.dataset(16))
+    with pytest.raises(FileFormatError, match=r"\.json: the result of a run on other images"):
+        reports.run_all(shrunk(2), jobs, found, Crew(), settings, tiny.dataset(24))
+    assert not found.has(jobs[1])
+
+
+def test_a_bar_tells_loss_accuracy_and_angles(job):
+    line = {"epoch": 0, "loss": 2.1, "measures": {"accuracy": 43.125}, "angles": {"L3-3": 71.24, "Classify": None}}
+    assert narration.summary(line, ["L3-3", "Classify"]) == "loss 2.100, accuracy 43.12 %, L3-3 71.2°"
+    schedule = Schedule(job.recipe, 16)
+    with Progress() as progress:
+        task = progress.add_task("", total=schedule.steps, said="")
+        bar = narration.Bar(progress, task, job, schedule, ["L3-3"])
+        bar.step(0, 1, 3.0)
+        assert progress.tasks[0].fields["said"] == "epoch 1, loss 3.000"
+        bar.epoch(line)
+        bar.epoch({**line, "epoch": 1, "angles": {}})  # angles are not measured at every epoch: the last ones stand
+        assert progress.tasks[0].completed == 4
+        assert progress.tasks[0].fields["said"].endswith("L3-3 71.2°")
+
+
+def test_a_log_has_a_line_a_minute_at_most(job, capsys, monkeypatch):
+    times = iter([0.0, 10.0, 61.0, 61.0, 100.0, 130.0, 130.0])
+    monkeypatch.setattr(narration.time, "monotonic", lambda: next(times))
+    line = {"epoch": 0, "loss": 2.1, "measures": {}, "angles": {}}
+    with narration.Narrator().run(job, Schedule(job.recipe, 16), []) as watch:
+        for epoch in range(4):
+            watch.epoch({**line, "epoch": epoch})
+    assert [text.split(",")[1] for text in capsys.readouterr().err.splitlines()] == [
+        " 2 of 3: loss 2.100",
+        " 4 of 3: loss 2.100",
+    ]
 
 
 # --- the command -----------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,9 @@ from benchmarks.paper.jobs import Job
 from benchmarks.paper.schedule import Schedule
 from benchmarks.paper.training import Silent, Watch
 
-__all__ = ["Bar", "Narrator", "summary"]
+__all__ = ["Bar", "Lines", "Narrator", "summary"]
+
+_EVERY = 60.0  # seconds between two lines of a log
 
 
 def summary(line: Mapping[str, Any], layers: Sequence[str]) -> str:
@@ -44,6 +47,24 @@ class Bar:
         self.step(line["epoch"], self._schedule.steps_of(line["epoch"]), line["loss"])
 
 
+class Lines:
+    """Tells one run to a log: a line after an epoch, at most one a minute."""
+
+    def __init__(self, narrator: Narrator, job: Job, schedule: Schedule, layers: Sequence[str]) -> None:
+        self._narrator, self._job, self._epochs, self._layers = narrator, job, schedule.epochs, layers
+        self._said = time.monotonic()
+
+    def step(self, epoch: int, step: int, loss: float) -> None:
+        """Nothing: too often."""
+
+    def epoch(self, line: Mapping[str, Any]) -> None:
+        if time.monotonic() - self._said >= _EVERY:
+            self._said = time.monotonic()
+            self._narrator.say(
+                f"{self._job.name}, {line['epoch'] + 1} of {self._epochs}: {summary(line, self._layers)}"
+            )
+
+
 class Narrator:
     """Speaks to a console, or is silent (of all processes but the first)."""
 
@@ -56,9 +77,12 @@ class Narrator:
 
     @contextlib.contextmanager
     def run(self, job: Job, schedule: Schedule, layers: Sequence[str]) -> Iterator[Watch]:
-        """A bar for one run; without a terminal nothing but the line at the end."""
-        if not self.console.is_terminal or self.console.quiet:
+        """A bar for one run; lines where there is no terminal."""
+        if self.console.quiet:
             yield Silent()
+            return
+        if not self.console.is_terminal:
+            yield Lines(self, job, schedule, layers)
             return
         columns = (
             TextColumn("{task.description}"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.paper import figures, tables
 from benchmarks.paper.config import Experiment
-from benchmarks.paper.datasets import Dataset, open_dataset
+from benchmarks.paper.datasets import Dataset, open_dataset, part_of
 from benchmarks.paper.jobs import Job
 from benchmarks.paper.narration import Narrator, summary
 from benchmarks.paper.processes import Crew
@@ -58,12 +58,16 @@ def run_all(
     """
     narrator = Narrator(silent=not crew.first)
     if crew.first:
-        kept = store.read_all(jobs)  # damaged files are told now, not after hours of work
-        left = sum(job.name not in kept for job in jobs)
+        done = store.read_all(jobs)  # damaged files are told now, not after hours of work
+        left = sum(job.name not in done for job in jobs)
         narrator.say(f"{experiment.title}: {left} of {len(jobs)} runs to do")
     if not crew.agreed(int(any(not store.has(job) for job in jobs))):
         return
     dataset = open_dataset(experiment.data.name, settings.data) if dataset is None else dataset
+    for job in jobs:
+        kept = store.read(job)
+        if kept is not None and kept.data != part_of(dataset, job.limit).fingerprint:
+            raise FileFormatError(store.path(job), "the result of a run on other images", "Choose another --out.")
     for number, job in enumerate(jobs, 1):
         with store.claimed(job, crew) as state:
             if state == "busy":
