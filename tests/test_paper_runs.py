@@ -9,7 +9,7 @@ import torch
 from rich.progress import Progress
 
 from benchmarks.paper import __main__ as command
-from benchmarks.paper import config, cost, generated, narration, reports, runs
+from benchmarks.paper import checkpoint, config, cost, generated, narration, reports, runs
 from benchmarks.paper.jobs import jobs_of
 from benchmarks.paper.processes import Crew
 from benchmarks.paper.schedule import Schedule
@@ -99,6 +99,13 @@ def test_a_checkpoint_of_other_images_is_refused(job, store):
         do(job, store, watch=Interrupted())
     with pytest.raises(FileFormatError, match=r"\.pt: the checkpoint of a run on other images"):
         runs.do(job, shrunk(), tiny.dataset(24), store, Crew())
+
+
+def test_a_checkpoint_of_another_network_is_refused(job, store):
+    state = tiny.Plain(job, tiny.dataset(16), network=tiny.Tiny).state()
+    checkpoint.save(store.path(job, ".pt"), state, digest=job.digest, data=tiny.dataset(16).fingerprint)
+    with pytest.raises(FileFormatError, match=r"\.pt: the checkpoint of another network \(Error"):
+        do(job, store)
 
 
 def test_a_run_that_diverges_is_kept_as_that(store, job):

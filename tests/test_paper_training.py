@@ -279,6 +279,28 @@ def test_two_processes_train_as_one_does(tmp_path):
             assert torch.equal(weights[name], other_weights[name])
 
 
+# --- on a GPU ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("amp", ["off", "bf16", "fp16"])
+def test_cuda_trains_as_the_cpu_does_and_resumes(amp):
+    job = tiny.job("mma", amp=amp, length=4)
+    alone = tiny.trained(tiny.job("mma", length=4))
+    with crew("cuda") as ours:
+        run = tiny.Plain(job, tiny.dataset(), ours, network=tiny.Tiny)
+        for _ in range(2):
+            run.advance()
+        again = tiny.Plain(job, tiny.dataset(), ours, network=tiny.Tiny)
+        again.take_up(run.state())
+        while not again.done:
+            again.advance()
+    # Crops and mirrors are drawn on the device, so that the batches differ in them.
+    assert again.history[-1]["loss"] == pytest.approx(alone.history[-1]["loss"], rel=0.2)
+    assert again.history[-1]["peak_bytes"] > 0
+    assert again.history[-1]["batch_seconds"] > 0.0
+
+
 # --- what is measured ------------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ share a folder of results: each does what no other is at. Tables and figures are
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -75,9 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(
-            f"Stopped. {chosen.out / 'runs'} keeps what is done; the same command goes on from there.", file=sys.stderr
-        )
+        if os.environ.get("RANK", "0") == "0":  # of several processes one speaks
+            kept = chosen.out / "runs"
+            print(f"Stopped. {kept} keeps what is done; the same command goes on from there.", file=sys.stderr)
         return 130
 
 

@@ -80,6 +80,7 @@ def crew(device: str) -> Iterator[Crew]:
         if local >= torch.cuda.device_count():
             raise DeviceError(f"`nproc-per-node` must be at most {torch.cuda.device_count()}, one a GPU.")
         torch.cuda.set_device(local)
+        torch.backends.cudnn.benchmark = True  # batches have one size: the fastest convolution is looked for once
     place = torch.device("cuda", local) if device == "cuda" else torch.device("cpu")
     if size == 1:
         yield Crew(device=place)

@@ -27,7 +27,7 @@ from benchmarks.paper.jobs import Job
 from benchmarks.paper.processes import Crew
 from benchmarks.paper.training import DivergedError, Silent, Trainer, Watch
 from tammes import files
-from tammes.errors import FileFormatError
+from tammes.errors import FileFormatError, InvalidParameterError
 
 __all__ = ["SCHEMA", "SMOKE", "Result", "Store", "do"]
 
@@ -200,7 +200,11 @@ def do(
     run = trainer(job, dataset, crew, compiled=compiled)
     path = store.path(job, ".pt")
     if crew.agreed(int(path.exists())):
-        run.take_up(checkpoint.load(path, digest=job.digest, data=dataset.fingerprint))
+        state = checkpoint.load(path, digest=job.digest, data=dataset.fingerprint)
+        try:
+            run.take_up(state)
+        except InvalidParameterError as error:
+            raise FileFormatError(path, f"the checkpoint of another network ({error.value})", _REMEDY) from None
         for line in run.history:
             watch.epoch(line)
     diverged = False

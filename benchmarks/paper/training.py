@@ -179,7 +179,7 @@ class Trainer:
         torch.manual_seed(batches.seed_of("dropout", job.seed, epoch) ^ crew.rank)
         random = batches.random("augmentation", job.seed, epoch, crew.device)
         indices = self._indices(epoch)
-        totals = torch.zeros(3, dtype=torch.float64, device=crew.device)
+        totals, seen, whole = torch.zeros(2, dtype=torch.float64, device=crew.device), 0, 0
         clock.mark()
         for step, (pixels, labels) in enumerate(self.source.batches(indices)):
             for group in self.optimizer.param_groups:
@@ -187,15 +187,16 @@ class Trainer:
             mine = crew.share(len(labels))  # all processes draw for the whole batch, so that each image has its crop
             totals += self._step(self.augment(pixels, random)[mine], labels[mine], len(labels))
             clock.mark()
+            seen, whole = seen + mine.stop - mine.start, whole + len(labels)
             if (step + 1) % LOOK == 0 or step + 1 == len(indices) or crew.device.type == "cpu":
-                mean = float(totals[0] / totals[2])
+                mean = float(totals[0]) / seen
                 watch.step(epoch, step + 1, mean)
                 if not math.isfinite(mean) and crew.size == 1:
                     raise DivergedError
-        loss, right, count = crew.summed(totals).tolist()
+        loss, right = crew.summed(totals).tolist()
         if not math.isfinite(loss):  # of all processes alike: none is left waiting for another
             raise DivergedError
-        return loss / count, 100.0 * right / count
+        return loss / whole, 100.0 * right / whole
 
     def _indices(self, epoch: int) -> list[NDArray[np.int64]]:
         """Numbers of the images of each step."""
@@ -203,7 +204,7 @@ class Trainer:
         return [order[k * batch : (k + 1) * batch] for k in range(self.schedule.steps_of(epoch))]
 
     def _step(self, images: Tensor, labels: Tensor, whole: int) -> Tensor:
-        """One step of SGD; `whole` is the number of images of all processes. Returns the sums of `_train`."""
+        """One step of SGD, of `whole` images in all processes; sums of cross-entropy and of images that are right."""
         self.optimizer.zero_grad(set_to_none=True)
         faces = self.job.data.name == "faces"
         with self._precision():
@@ -218,7 +219,7 @@ class Trainer:
         self.scaler.update()
         with torch.no_grad():
             right = (logits.argmax(dim=1) == labels).sum()
-            return torch.stack([summed.double(), right.double(), torch.tensor(float(len(labels)), device=right.device)])
+            return torch.stack([summed.double(), right.double()])
 
     def _precision(self) -> torch.autocast:
         dtype = torch.float16 if self.job.amp == "fp16" else torch.bfloat16
