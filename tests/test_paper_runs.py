@@ -36,7 +36,7 @@ def store(tmp_path):
 
 
 def do(job, store, **options):
-    return runs.do(job, shrunk(), tiny.dataset(16), store, Crew(), **options)
+    return runs.do(job, tiny.dataset(16), store, Crew(), **options)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,9 @@ def test_a_result_is_read_as_it_was_written(done, job):
     lines = [line["measures"]["accuracy"] for line in result.history]
     assert result.measures == {"accuracy": (lines[1] + lines[2]) / 2.0}  # the mean of the last two epochs
     assert list(result.angles)[-1] == "Classify"
-    assert sum(result.cosines["Classify"]["counts"]) == result.cosines["Classify"]["pairs"] == 10
+    assert list(result.cosines) == list(result.angles)  # of all layers, not of those that one table shows
+    assert [sum(one["counts"]) for one in result.cosines.values()] == [one["pairs"] for one in result.cosines.values()]
+    assert (result.cosines["L2-1"]["pairs"], result.cosines["Classify"]["pairs"]) == (32 * 31 // 2, 10)
     assert result.environment["device"] == "cpu"
     assert result.batch_seconds > 0.0
     assert "note" not in json.loads(found.path(job).read_text())
@@ -98,7 +100,7 @@ def test_a_checkpoint_of_other_images_is_refused(job, store):
     with pytest.raises(KeyboardInterrupt):
         do(job, store, watch=Interrupted())
     with pytest.raises(FileFormatError, match=r"\.pt: the checkpoint of a run on other images"):
-        runs.do(job, shrunk(), tiny.dataset(24), store, Crew())
+        runs.do(job, tiny.dataset(24), store, Crew())
 
 
 def test_a_checkpoint_of_another_network_is_refused(job, store):

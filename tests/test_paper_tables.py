@@ -23,9 +23,10 @@ HERE = {"processor": "one", "threads": 1, "device": "cpu", "processes": 1, "syst
 def result(job, accuracy, *, seconds=1.0, memory=100, angle=60.0, diverged=False, where=HERE, layers=None, epochs=3):
     layers = ["L3-3", "L4-3", "L5-3", "Classify"] if layers is None else layers
     angles = {layer: {"min_angle_degrees": angle, "bound_degrees": 90.5, "rows": 4, "d": 9} for layer in layers}
-    counts = [0] * BINS
-    counts[50], counts[70] = 5, 1
-    cosines = {layer: {"counts": counts, "threshold": 0.2, "above": 1, "pairs": 6} for layer in layers}
+    counts = [5, *[0] * 19, 1]
+    cosines = {
+        layer: {"start": BINS // 2, "counts": counts, "threshold": 0.2, "above": 1, "pairs": 6} for layer in layers
+    }
     history = [
         {"epoch": k, "loss": 4.0 - k, "measures": {"accuracy": accuracy}, "angles": dict.fromkeys(layers, angle)}
         for k in range(epochs)
@@ -270,6 +271,9 @@ def test_figure_1_counts_the_pairs_above():
     labels = [text.get_text() for text in panels[0].get_legend().get_texts()]
     assert labels[0] == "baseline: 1 of 6 above 0.2 (16.7 %)"
     assert len(labels) == 5
+    stairs = panels[0].patches[0].get_data()
+    assert (stairs.edges[0], stairs.edges[-1]) == pytest.approx((0.0, 0.21))  # from bin 100 of 200 over [-1, 1]
+    assert stairs.values.sum() == 6
 
 
 def test_figure_3_is_the_accuracy_at_each_coefficient():

@@ -233,6 +233,20 @@ def test_a_run_that_diverges_says_so():
     assert run.history == []
 
 
+def test_weights_that_the_last_step_ruins_are_no_result():
+    one_step = tiny.job("mma", length=3, batch=30)
+    run = tiny.Plain(one_step, tiny.dataset(), network=tiny.Tiny)  # one step an epoch
+    step = run.optimizer.step
+
+    def ruinous(*arguments):
+        step(*arguments)
+        run.bare.conv.weight.data[0] = math.nan
+
+    run.optimizer.step = ruinous
+    with pytest.raises(DivergedError):
+        run.advance()
+
+
 def test_what_cannot_be_trained_is_refused():
     with pytest.raises(DeviceError, match="fp16"):
         tiny.Plain(tiny.job(amp="fp16"), tiny.dataset(), network=tiny.Tiny)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -22,7 +23,7 @@ from tammes.weights import cosine_histogram
 
 __all__ = ["BINS", "Clock", "PeakMemory", "environment", "histogram", "layer_angles"]
 
-BINS = 100
+BINS = 200
 """Of the histograms of cosines, over [-1, 1]."""
 _PROCESS = Path("/proc/self")
 
@@ -103,11 +104,17 @@ def layer_angles(model: nn.Module, judge: Regularizer, max_rows: int | None = No
 
 
 def histogram(model: nn.Module, layer: str) -> dict[str, Any]:
-    """Figure 1 of one layer: cosines of all pairs of rows, in `BINS` parts of [-1, 1], and how many are above 0.2."""
+    """Figure 1 of one layer: cosines of all pairs of rows, in `BINS` parts of [-1, 1], and how many are above 0.2.
+
+    `counts` begins with bin `start`; all bins before and after hold nothing.
+    """
     modules: Mapping[str, nn.Module] = dict(model.named_modules())
     weight = modules[models.layer_names(model)[layer]].weight
     found = cosine_histogram(weight.detach().double().cpu().flatten(1).numpy(), BINS, threshold=0.2)
-    return {"counts": found.counts.tolist(), "threshold": found.threshold, "above": found.above, "pairs": found.pairs}
+    filled = np.flatnonzero(found.counts)
+    start, stop = (int(filled[0]), int(filled[-1]) + 1) if len(filled) else (0, 0)
+    counts = found.counts[start:stop].tolist()
+    return {"start": start, "counts": counts, "threshold": found.threshold, "above": found.above, "pairs": found.pairs}
 
 
 def environment(crew: Crew) -> dict[str, Any]:

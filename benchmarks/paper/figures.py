@@ -51,14 +51,14 @@ def draw_cosines(experiment: Experiment, jobs: Sequence[Job], results: Mapping[s
             found = firsts[arm.name].cosines.get(layer) if arm.name in firsts else None
             if found is None or not found["pairs"]:
                 continue
-            threshold, counts = found["threshold"], np.array(found["counts"])
+            threshold, start, counts = found["threshold"], found["start"], np.array(found["counts"])
+            own = edges[start : start + len(counts) + 1]
             share = f"{100.0 * found['above'] / found['pairs']:.3g} %"
             label = f"{arm.title}: {found['above']:,} of {found['pairs']:,} above {threshold:g} ({share})"
-            axes.stairs(counts, edges, color=_COLORS[arm.loss], linewidth=1.5, label=label)
+            axes.stairs(counts, own, color=_COLORS[arm.loss], linewidth=1.5, label=label)
             if arm.loss in {"none", "mma"}:
-                axes.stairs(counts, edges, fill=True, color=_COLORS[arm.loss], alpha=0.16)
-            filled = np.flatnonzero(counts)
-            low, high = min(low, edges[filled[0]]), max(high, edges[filled[-1] + 1])
+                axes.stairs(counts, own, fill=True, color=_COLORS[arm.loss], alpha=0.16)
+            low, high = min(low, own[0]), max(high, own[-1])
         axes.axvline(threshold, color=_COLORS["none"], linestyle="--", linewidth=1.0)
         axes.set(xlim=(max(-1.0, low - 0.05), min(1.0, max(high, threshold) + 0.05)), ylabel="pairs of rows")
         axes.set_title(layer, fontsize=11, loc="left")

@@ -78,7 +78,6 @@ def run_all(
             with narrator.run(job, schedule, experiment.layers) as watch:
                 result = do(
                     job,
-                    experiment,
                     dataset,
                     store,
                     crew,

@@ -20,7 +20,6 @@ import filelock
 import torch
 
 from benchmarks.paper import checkpoint
-from benchmarks.paper.config import Experiment
 from benchmarks.paper.datasets import Dataset, part_of
 from benchmarks.paper.evidence import PeakMemory, environment, histogram
 from benchmarks.paper.jobs import Job
@@ -62,7 +61,7 @@ class Result:
     angles: Mapping[str, Mapping[str, Any]]
     """Of every layer at the end."""
     cosines: Mapping[str, Mapping[str, Any]]
-    """Histograms of the cosines of all pairs of rows at the end, of the layers that the table shows."""
+    """Histograms of the cosines of all pairs of rows at the end, of every layer: tables share runs, not layers."""
     history: Sequence[Mapping[str, Any]]
     environment: Mapping[str, Any]
 
@@ -166,7 +165,6 @@ def _finite(value: Any) -> Any:
 
 def do(
     job: Job,
-    experiment: Experiment,
     dataset: Dataset,
     store: Store,
     crew: Crew,
@@ -180,7 +178,6 @@ def do(
 
     Args:
         job: the run.
-        experiment: the table that asks for it: whose layers are looked at.
         dataset: its images.
         store: where it is kept.
         crew: the processes that do it together; the first one writes.
@@ -217,7 +214,7 @@ def do(
         diverged = True
     if not crew.first:
         return None
-    result = _result(job, experiment, dataset, run, diverged=diverged)
+    result = _result(job, dataset, run, diverged=diverged)
     if keep_weights:
         weights = {name: value.cpu() for name, value in run.bare.state_dict().items()}
         partial = store.path(job, f".{os.getpid()}.tmp")
@@ -228,14 +225,14 @@ def do(
     return result
 
 
-def _result(job: Job, experiment: Experiment, dataset: Dataset, run: Trainer, *, diverged: bool) -> Result:
+def _result(job: Job, dataset: Dataset, run: Trainer, *, diverged: bool) -> Result:
     """What the run came to."""
     lines = run.history[-job.recipe.last :]
     names = [] if diverged else list(lines[-1]["measures"])
     seconds = [line["batch_seconds"] for line in run.history]
     peaks = [line["peak_bytes"] for line in run.history if line["peak_bytes"] is not None]
     angles = run.final_angles()
-    histograms = {} if diverged else {one: histogram(run.bare, one) for one in experiment.layers if one in angles}
+    histograms = {} if diverged else {layer: histogram(run.bare, layer) for layer in angles}
     return Result(
         job=job.settings(),
         name=job.name,

@@ -140,9 +140,9 @@ def _rehearse(folder: Path) -> int:
 # --- a run that is killed ------------------------------------------------------------------------------------
 
 
-def _victim() -> tuple[Experiment, Job]:
+def _victim() -> Job:
     experiment = shrunk(config.load("table4")).only([VICTIM])
-    return experiment, next(job for job in jobs_for(experiment) if job.arm.loss == "mma")
+    return next(job for job in jobs_for(experiment) if job.arm.loss == "mma")
 
 
 def kill_and_resume(folder: Path, dataset: Dataset, store: runs.Store) -> str:
@@ -151,7 +151,7 @@ def kill_and_resume(folder: Path, dataset: Dataset, store: runs.Store) -> str:
     Raises:
         TammesError: if the two differ, or the run could not be killed in time.
     """
-    experiment, job = _victim()
+    job = _victim()
     apart = runs.Store(folder / "killed")
     for suffix in (".json", ".pt"):
         apart.path(job, suffix).unlink(missing_ok=True)
@@ -167,7 +167,7 @@ def kill_and_resume(folder: Path, dataset: Dataset, store: runs.Store) -> str:
             process.kill()  # SIGKILL: nothing in it can tidy up
     if apart.has(job):
         raise TammesError(f"{job.name}: the run that was to be killed was done.")
-    resumed = runs.do(job, experiment, dataset, apart, Crew())
+    resumed = runs.do(job, dataset, apart, Crew())
     alone = store.read(job)
     again = apart.read(job)
     if resumed is None or alone is None or again is None or again.outcome() != alone.outcome():
@@ -189,11 +189,11 @@ class _Sleeper:
 def main(arguments: Sequence[str]) -> None:
     """The run that is killed: by itself in a process, as a table would do it."""
     folder = Path(arguments[0])
-    experiment, job = _victim()
-    dataset = open_dataset(experiment.data.name, folder / "generated_data")
+    job = _victim()
+    dataset = open_dataset(job.data.name, folder / "generated_data")
     store = runs.Store(folder / "killed")
     with _one_thread(), store.claimed(job, Crew()):
-        runs.do(job, experiment, dataset, store, Crew(), watch=_Sleeper())
+        runs.do(job, dataset, store, Crew(), watch=_Sleeper())
 
 
 if __name__ == "__main__":

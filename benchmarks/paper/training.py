@@ -194,7 +194,8 @@ class Trainer:
                 if not math.isfinite(mean) and crew.size == 1:
                     raise DivergedError
         loss, right = crew.summed(totals).tolist()
-        if not math.isfinite(loss):  # of all processes alike: none is left waiting for another
+        sound = all(bool(parameter.isfinite().all()) for parameter in self.bare.parameters())  # after the last step too
+        if not (math.isfinite(loss) and sound):  # of all processes alike: none is left waiting for another
             raise DivergedError
         return loss / whole, 100.0 * right / whole
 
