@@ -264,6 +264,18 @@ def test_one_command_runs_a_table_and_does_it_once(own, data, tmp_path, capsys):
     assert "1 of 2" in (tmp_path / "out" / "mine.md").read_text()
 
 
+def test_a_part_is_run_and_the_whole_is_shown(data, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(reports, "run_all", lambda part, jobs, *rest: asked.extend(jobs))
+    out = tmp_path / "out"
+    words = ("table4", "--networks", "resnet20,resnet56", "--data", data, "--out", out, "--seeds", 2, "--device", "cpu")
+    assert call(*words) == 0
+    assert {job.network for job in asked} == {"resnet20", "resnet56"}
+    assert len(asked) == 2 * 2 * 2
+    page = (out / "table4.md").read_text()
+    assert all(f"| {network} | baseline | — | 0 of 2 |" in page for network in config.load("table4").recipes)
+
+
 def test_a_stopped_command_says_how_to_go_on(own, data, tmp_path, capsys, monkeypatch):
     advance = Trainer.advance
 

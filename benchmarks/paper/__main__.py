@@ -89,31 +89,28 @@ def _run(chosen: argparse.Namespace) -> int:
     from benchmarks.paper import reports, runs
     from benchmarks.paper.processes import crew
 
-    experiment = _experiment(chosen)
+    target = chosen.target
+    whole = config.read(target) if target.endswith(".toml") else config.load(TARGETS.get(target, target))
+    part = whole if chosen.networks is None else whole.only(chosen.networks.split(","))
     options = {"amp": chosen.amp, "refresh_every": chosen.refresh_every}
-    jobs = jobs_of(experiment, range(chosen.seeds), **options)
+    jobs, asked = (jobs_of(one, range(chosen.seeds), **options) for one in (whole, part))
     store = runs.Store(chosen.out)
     command = f"python -m benchmarks.paper {shlex.join(_words(chosen))}"
     device = chosen.device or ("cuda" if torch.cuda.is_available() else "cpu")
     with crew(device) as ours:
         if chosen.dry_run:
             if ours.first:
-                print("\n".join(_plan(experiment, jobs, store, ours)))
+                print("\n".join(_plan(part, asked, store, ours)))
             return 0
         if not chosen.report:
             settings = reports.Settings(chosen.data, chosen.compile, chosen.keep_weights)
-            reports.run_all(experiment, jobs, store, ours, settings)
+            reports.run_all(part, asked, store, ours, settings)
         if ours.first:
-            written = reports.write(chosen.out, experiment, jobs, store.read_all(jobs), command)
+            written = reports.write(
+                chosen.out, whole, jobs, store.read_all(jobs), command
+            )  # with what others have done
             print("\n".join(map(str, written)))
     return 0
-
-
-def _experiment(chosen: argparse.Namespace) -> Experiment:
-    """The experiment behind a target, of the networks that were asked for."""
-    target = chosen.target
-    found = config.read(target) if target.endswith(".toml") else config.load(TARGETS.get(target, target))
-    return found if chosen.networks is None else found.only(chosen.networks.split(","))
 
 
 def _plan(experiment: Experiment, jobs: Sequence[Job], store: Store, ours: Crew) -> list[str]:
