@@ -79,6 +79,8 @@ FLOORS = {
     "tables": 4,
     "weights": 4,
     "constructions.binary": 5,
+    "hunting.attempts": 7,
+    "hunting.plans": 0,
     "hunting.stored_runs": 5,
     "hunting.copies": 6,
     "constructions.families": 5,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tammes.hunting.copies import groups_for, symmetric_start
+from tammes.hunting.copies import changed, groups_for, symmetric_start
 
 
 @pytest.mark.parametrize(("n", "d"), [(3_000, 3), (3_001, 3), (3_602, 3), (4_000, 4), (3_500, 5)])
@@ -32,3 +32,23 @@ def test_the_generator_is_the_only_chance():
     one, two, other = (symmetric_start(group, 3_000, np.random.default_rng(seed))[0] for seed in (1, 1, 2))
     assert (one == two).all()
     assert not np.allclose(one, other)
+
+
+@pytest.mark.slow
+def test_a_change_keeps_the_symmetry_and_the_points_on_axes():
+    for group in groups_for(3_002, 3)[:4]:
+        points, images = symmetric_start(group, 3_002, np.random.default_rng(0))
+        free = 3_002 - len(images.owner)
+        regions = []
+        for seed in range(12):
+            moved = changed(group, points, images, 0.06, np.random.default_rng(seed))
+            assert moved.shape == points.shape
+            np.testing.assert_allclose(np.linalg.norm(moved, axis=1), 1.0, atol=1e-13)
+            np.testing.assert_allclose(
+                moved[free:], np.einsum("kab,kb->ka", images.transforms, moved[images.owner]), atol=1e-15
+            )
+            on_axes = images.sizes(free) < group.order
+            assert (moved[:free][on_axes] == points[:free][on_axes]).all()
+            regions.append((moved[:free] != points[:free]).any(axis=1).sum())
+        assert min(regions) < 0.5 * free
+        assert max(regions) > 12

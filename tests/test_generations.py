@@ -1,19 +1,21 @@
 """The stages of a search: their work, their order, and going on from a checkpoint."""
 
-import math
-
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
+from tammes.geometry import min_angle
 from tammes.hunting import generations
-from tammes.hunting.generations import Plan, Search, neighbours
+from tammes.hunting.copies import groups_for
+from tammes.hunting.generations import Search
+from tammes.hunting.plans import Plan
 from tammes.hunting.stored_runs import Checkpoint
 from tammes.solvers import large
 from tammes.solvers.run import Budget, Status
 
 pytestmark = pytest.mark.slow  # its loops are compiled first, which takes a minute
 
-STAGES = ["spread", "copies", "broken", "squeeze", "finish"]
+STAGES = ["spread", "copies", "changed", "broken", "squeeze", "finish"]
 
 
 def search(n=150, seed=0, starts=None, budget=None, keeper=None, progress=lambda event: None, workers=1):
@@ -27,37 +29,13 @@ def search(n=150, seed=0, starts=None, budget=None, keeper=None, progress=lambda
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """A plan of seconds."""
-    monkeypatch.setattr(Plan, "of", classmethod(lambda cls, n, d: cls(0.6, 2, 1)))
+    monkeypatch.setattr(Plan, "of", classmethod(lambda cls, n, d: cls(0.4, 0.4, 2, 1)))
     monkeypatch.setattr(generations, "_ITERATIONS", 12)
     monkeypatch.setattr(large, "_SEGMENT", 8)
-    for name in ("EXPONENTS", "_FROM", "_REPAIR", "_COPIES", "_LAST"):
+    for name in ("EXPONENTS", "_FROM", "_REPAIR", "_COPIES", "_CHANGED", "_LAST"):
         monkeypatch.setattr(generations, name, getattr(generations, name)[::3])
     monkeypatch.setattr(generations, "_BATCH", 4)
     monkeypatch.setattr(generations, "_OVERHEAD", 0.05)
-
-
-def test_plans_shrink_with_the_size(monkeypatch):
-    monkeypatch.undo()
-    plans = [Plan.of(n, 3) for n in (3_001, 10_000, 100_000, 1_000_000)]
-    for less, more in zip(plans[1:], plans, strict=False):
-        assert less.copies <= more.copies
-        assert less.broken <= more.broken
-        assert less.squeezes <= more.squeezes
-    assert plans[-1] == Plan(0.3, 1, 0, spread=False)
-
-
-@pytest.mark.parametrize("d", [3, 4, 5])
-def test_the_number_of_neighbours_is_about_right(d):
-    from tammes.bounds import best as bounds
-    from tammes.constructions.spread import equal_area
-    from tammes.solvers import cells
-
-    points = equal_area(6_000, d)
-    spacing = 2 * math.sin(bounds.upper_bound(6_000, d).angle / 2)
-    first, _ = cells.neighbours_within(
-        np.ascontiguousarray(points.T), (large._CUT[d] + (large._WIDE if d == 3 else large._SKIN)) * spacing
-    )
-    assert neighbours(d) == pytest.approx(first[-1] / 6_000, rel=0.3)
 
 
 def test_every_stage_has_its_turn_and_the_best_is_kept():
@@ -65,11 +43,30 @@ def test_every_stage_has_its_turn_and_the_best_is_kept():
     run = search(progress=lambda event: seen.append((event.phase, event.min_angle)))
     assert run.go() is Status.REPAIRED
     assert list(dict.fromkeys(phase for phase, _ in seen)) == STAGES
-    best = [angle for phase, angle in seen if phase == "copies"]
+    best = [angle for phase, angle in seen if phase in ("copies", "changed")]
     assert (np.diff(best) >= 0.0).all()
     assert run.chord == max(run.report.values()) * run.spacing
     # Strict progress over the spiral's own ladder, and short of the bound.
     assert run.report["spread"] < run.chord / run.spacing < 1.0
+
+
+def test_changes_keep_the_symmetry_and_better_ones_take_the_place(monkeypatch):
+    monkeypatch.setattr(Plan, "of", classmethod(lambda cls, n, d: cls(0.4, 4.0, 2, 1)))
+    run = search()
+    assert run._spread() is run._copies() is Status.CONVERGED
+    before = [(member.score, member.group, member.index) for member in run.pool]
+    run.index = 0
+    assert run._changed() is Status.CONVERGED
+    after = [(member.score, member.group, member.index) for member in run.pool]
+    assert [names for _, *names in after] == [names for _, *names in before]
+    assert all(new >= old for (new, *_), (old, *_) in zip(after, before, strict=True))
+    assert after != before
+    for member in run.pool:
+        group = next(group for group in groups_for(150, 3) if group.name == member.group)
+        assert member.score * run.spacing == pytest.approx(2 * np.sin(min_angle(member.points) / 2), rel=1e-9)
+        for element in group.matrices:
+            gaps, _ = cKDTree(member.points).query(member.points @ element.T)
+            assert gaps.max() < 1e-9
 
 
 def test_the_same_seed_gives_the_same_bits_with_any_number_of_workers():
@@ -81,7 +78,7 @@ def test_the_same_seed_gives_the_same_bits_with_any_number_of_workers():
 
 
 def test_the_largest_sizes_begin_with_symmetric_starts_alone(monkeypatch):
-    monkeypatch.setattr(Plan, "of", classmethod(lambda cls, n, d: cls(0.3, 1, 0, spread=False)))
+    monkeypatch.setattr(Plan, "of", classmethod(lambda cls, n, d: cls(0.3, 0.0, 1, 0, spread=False)))
     seen = []
     run = search(progress=lambda event: seen.append(event.phase))
     assert run.go() is Status.REPAIRED
@@ -92,7 +89,7 @@ def test_the_largest_sizes_begin_with_symmetric_starts_alone(monkeypatch):
 def test_starts_are_counted():
     run = search(starts=4)
     assert run.go() is Status.REPAIRED
-    assert run.index == 0 or run.stage == 5
+    assert run.index == 0 or run.stage == 6
     assert len([name for name in run.report if name.startswith("copies/")]) <= 3
 
 

@@ -12,17 +12,22 @@ import numpy as np
 
 from tammes.geometry import Floats
 from tammes.point_groups import candidates
+from tammes.solvers import large
 from tammes.solvers.cells import curve_order
 from tammes.solvers.large import Images
 from tammes.symmetry import Group
 
-__all__ = ["groups_for", "symmetric_start"]
+__all__ = ["changed", "groups_for", "symmetric_start"]
 
 _GROUPS = 8
 _ENOUGH = 3  # so many with cheap starts, and no others are tried
 _LISTED = 24  # candidates looked through
 _ORDERS = (3, 200)  # smaller ones save little; larger ones leave little to search
 _SMALL = 5  # orders below which a start is not cheap
+_JUMPS = 4  # every so many changes is a jump
+_FEW = 12  # points that a region has at least
+_SHAKES = 0.15, 0.45  # spacings by which they move, least and most
+_SHARP = 256.0  # exponent by which pressure is told
 _OF_A_KIND = 3  # special orbits of one kind at most, where their number is not limited
 
 
@@ -71,6 +76,35 @@ def symmetric_start(group: Group, n: int, rng: np.random.Generator) -> tuple[Flo
     images = Images(np.concatenate(owner).astype(np.int32), np.ascontiguousarray(np.concatenate(transforms)))
     first = np.concatenate([free, *(point[None] for point, _ in special)])
     return np.concatenate([first, np.einsum("kab,kb->ka", images.transforms, first[images.owner])]), images
+
+
+def changed(group: Group, points: Floats, images: Images, spacing: float, rng: np.random.Generator) -> Floats:
+    """A symmetric code with a region shaken, or with one pressed point put elsewhere; the images follow.
+
+    Args:
+        group: of the code.
+        points: unit rows, shape `(n, d)`, relaxed, the free ones first. Not modified.
+        images: which points follow which.
+        spacing: a length that no smallest chord exceeds.
+        rng: the only source of chance.
+
+    Returns:
+        The new points, not relaxed.
+    """
+    n, d = points.shape
+    m = n - len(images.owner)
+    generic = int((images.sizes(m) == group.order).sum())  # the others stay on their axes
+    free = points[:m].copy()
+    pressure = large.pressed(points, _SHARP, spacing=spacing)[:generic] * rng.random(generic) ** 0.5
+    tight = int(np.argmax(pressure))
+    if rng.integers(_JUMPS) == 0:
+        free[tight] = rng.standard_normal(d)
+    else:
+        count = round(np.exp(rng.uniform(np.log(min(_FEW, generic)), np.log(generic))))
+        near = np.argsort(((free[:generic] - free[tight]) ** 2).sum(axis=1), kind="stable")[:count]
+        free[near] += rng.uniform(*_SHAKES) * spacing * rng.standard_normal((len(near), d))
+    free[:generic] /= np.linalg.norm(free[:generic], axis=1, keepdims=True)
+    return np.concatenate([free, np.einsum("kab,kb->ka", images.transforms, free[images.owner])])
 
 
 def _counts(group: Group, n: int) -> list[tuple[int, ...]]:

@@ -1,9 +1,10 @@
 """The stages of a search for many points: what is tried, in what order, from where it goes on.
 
-A generation has five stages. *Spread*: well-spread points, all free. *Copies*: random parts of the sphere
-with their images under a group, many since each is cheap. *Broken*: the best of these, all points free
-again. *Squeeze*: repairs of the best code; points move from its tightest places into its deepest holes, and
-the lower rungs let its defects heal. *Finish*: the last exponents, which part its worst pairs.
+A generation has six stages. *Spread*: well-spread points, all free. *Copies*: random parts of the sphere
+with their images under a group, many since each is cheap. *Changed*: the best of these, changed in a region
+with their symmetry kept, again and again. *Broken*: the best of these, all points free again. *Squeeze*:
+repairs of the best code; points move from its tightest places into its deepest holes, and the lower rungs
+let its defects heal. *Finish*: the last exponents, which part its worst pairs.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import math
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,20 +23,22 @@ from tammes import geometry
 from tammes.bounds import best as bounds
 from tammes.constructions import spread
 from tammes.geometry import Floats
-from tammes.hunting.copies import groups_for, symmetric_start
+from tammes.hunting.attempts import Attempt, Symmetric, shaken
+from tammes.hunting.copies import changed, groups_for, symmetric_start
+from tammes.hunting.plans import Plan, neighbours
 from tammes.hunting.stored_runs import Checkpoint
 from tammes.solvers import cells, large
-from tammes.solvers.large import EXPONENTS, Descended, Place
+from tammes.solvers.large import EXPONENTS, Descended, Images, Place
 from tammes.solvers.run import Budget, Progress, ProgressCallback, Status
-from tammes.solvers.squeeze import transplant
 from tammes.symmetry import Group
 
-__all__ = ["Plan", "Search", "neighbours"]
+__all__ = ["Search"]
 
 _FROM = EXPONENTS[3:]  # 16: from a relaxed code on, its structure is kept
 _REPAIR = EXPONENTS[4:]  # 32: distant regions stay as they are
 _LAST = tuple(2.0**k for k in range(13, 18))  # 8,192 to 131,072: the worst pairs, to 1e-5 of their length
 _COPIES = EXPONENTS[:12]  # to 4,096: enough to rank
+_CHANGED = EXPONENTS[3:12]  # 16: from there what was not changed keeps its structure
 _ITERATIONS = 100
 _BATCH = 16  # symmetric starts planned at once
 _KICK = 0.02  # spacings: enough to leave a saddle that symmetry holds
@@ -43,65 +46,11 @@ _ALIKE = 1e-6  # smallest chords over the spacing: codes nearer than this are th
 _ALONE = 2_000_000  # pairs in the lists above which one ladder takes all threads, and below each takes one
 _HALF = 0.5  # of a time limit, for the first ladder
 _MOST = 0.75  # likewise, where no symmetric starts follow
-_FULL = 60.0  # whole ladders that are due at the smallest sizes
-_FEWEST = 2.0  # whole ladders below which symmetric starts alone, a part of the work each, climb from the bottom
 _OVERHEAD = 0.06  # of a ladder with all points free, for placing images
+_HALVINGS = 3.0  # of the pool, in the course of the changes: the more promising have more of them
 _OF_A_GROUP = 2  # symmetric codes that are broken: siblings lead to the same place
 # Repairs without a transplant: first exponent, kick in spacings; in d = 3, and above.
 _SHAKES = (((8.0, 0.0), (16.0, 0.02), (16.0, 0.05)), ((8.0, 0.0), (8.0, 0.03)))
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How much of each stage a generation has: by size alone, so that the same seed does the same work."""
-
-    copies: float
-    """Work of all symmetric starts, in ladders with all points free."""
-    broken: int
-    squeezes: int
-    spread: bool = True
-    """Whether well-spread points climb the whole ladder, though there are symmetric starts."""
-
-    @classmethod
-    def of(cls, n: int, d: int) -> Plan:
-        """The plan for n points in R^d."""
-        ladders = _FULL * (3_000.0 / (n * max(1, d - 3))) ** 0.85
-        if ladders < _FEWEST:
-            return cls(0.3, 1, 0, spread=False)
-        if d > 3:  # layers do better than copies there, and slow healing better than both
-            return cls(0.05 * ladders, 1, max(1, round(0.5 * ladders)))
-        return cls(0.5 * ladders, max(1, round(0.2 * ladders)), max(1, round(0.1 * ladders)))
-
-
-def neighbours(d: int) -> int:
-    """In the longest lists, of each point, about."""
-    return {2: 12, 3: 40, 4: 160, 5: 420, 6: 500, 7: 500}.get(d, 700)
-
-
-@dataclass(frozen=True)
-class _Attempt:
-    """A ladder to be climbed from a changed code."""
-
-    points: Floats
-    exponents: tuple[float, ...]
-    seed: tuple[int, ...]
-    kick: float = 0.0
-    """Spacings by which every point is shaken."""
-    moves: int = 0
-    """Points that go from the tightest places into the deepest holes."""
-
-    def start(self, spacing: float) -> Floats:
-        """The points to climb from."""
-        points = self.points
-        if self.moves:
-            points, _ = transplant(points, spacing, self.moves, np.random.default_rng(self.seed))
-        return _shaken(points, self.kick * spacing, self.seed) if self.kick else points
-
-
-def _shaken(points: Floats, amplitude: float, seed: tuple[int, ...]) -> Floats:
-    """The points moved at random and put back on the sphere."""
-    rows = points + amplitude * np.random.default_rng(seed).standard_normal(points.shape)
-    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
 
 class Search:
@@ -127,7 +76,8 @@ class Search:
         self.best, self.chord, self.found_by = np.zeros((0, d)), 0.0, ""
         self.generation, self.stage, self.index, self.part = 0, 0, 0, 0
         self.evaluations = 0
-        self.pool: list[tuple[float, Floats, str]] = []  # the best symmetric codes of this generation
+        self.changes = 0.0  # their work in this generation
+        self.pool: list[Symmetric] = []  # the best symmetric codes of this generation
         self.scores: dict[str, float] = {}  # the best of each group
         self.report: dict[str, float] = {}
         self.under_way: tuple[Floats, Place] | None = None
@@ -146,7 +96,7 @@ class Search:
             return Status.INTERRUPTED
 
     def _all_stages(self) -> Status:
-        stages = (self._spread, self._copies, self._broken, self._squeeze, self._finish)
+        stages = (self._spread, self._copies, self._changed, self._broken, self._squeeze, self._finish)
         while True:
             while self.stage < len(stages):
                 status = stages[self.stage]()
@@ -158,7 +108,7 @@ class Search:
             if not self.endless:
                 return Status.REPAIRED
             self.generation, self.stage, self.index = self.generation + 1, 0, 0
-            self.pool, self.scores = [], {}
+            self.pool, self.scores, self.changes = [], {}, 0.0
 
     def _ended(self, status: Status) -> Status:
         """As it ended; a start that no iteration has moved is said to be one."""
@@ -174,7 +124,7 @@ class Search:
         """Well-spread points up the whole ladder; from the second generation on, shaken first."""
         start = spread.fibonacci(self.n) if self.d == 3 else spread.equal_area(self.n, self.d)
         if self.generation or self.seed:
-            start = _shaken(start, (0.05 + 0.05 * self.generation) * self.spacing, self._seeds(0))
+            start = shaken(start, (0.05 + 0.05 * self.generation) * self.spacing, self._seeds(0))
         if not len(self.best):
             self._offer(start, 2.0 * math.sin(0.5 * geometry.min_angle(start)), "start")
         if self.budget.spent():
@@ -195,8 +145,8 @@ class Search:
             ahead = min(_BATCH, due - self.index)
             batch = [(chosen[k % len(chosen)], k) for k in range(self.index, self.index + ahead)]
             found, status = self._together([partial(self._copy, *each) for each in batch], "copies")
-            for (group, _), descended in zip(batch, found, strict=False):
-                self._take_in(group, descended)
+            for (group, k), descended in zip(batch, found, strict=False):
+                self._take_in(group, k, descended)
             if status is not Status.CONVERGED:
                 return status
             self.index += len(batch)
@@ -209,32 +159,71 @@ class Search:
             return self.starts - 1 if groups and self.starts is not None else 0
         count, work = 0, 0.0
         while work < self.plan.copies:
-            work += 1.0 / groups[count % len(groups)].order + _OVERHEAD
+            work += self._part(groups[count % len(groups)])
             count += 1
         return count
 
     def _copy(self, group: Group, index: int, budget: Budget) -> Descended:
-        points, images = symmetric_start(group, self.n, np.random.default_rng((*self._seeds(1), index)))
+        points, images = self._start(group, index)
         return large.descend(points, spacing=self.spacing, exponents=_COPIES, images=images, budget=budget)
 
-    def _take_in(self, group: Group, descended: Descended) -> None:
-        score = descended.chord / self.spacing
-        self.scores[group.name] = max(score, self.scores.get(group.name, 0.0))
-        if not any(abs(score - member[0]) < _ALIKE for member in self.pool):
-            mine = [member for member in self.pool if member[2] == group.name]
-            others = [member for member in self.pool if member[2] != group.name]
-            mine = sorted([*mine, (score, descended.points, group.name)], key=lambda member: -member[0])
-            self.pool = sorted([*mine[:_OF_A_GROUP], *others], key=lambda member: -member[0])[
+    def _take_in(self, group: Group, index: int, descended: Descended) -> None:
+        new = Symmetric(descended.chord / self.spacing, descended.points, group.name, index)
+        self.scores[group.name] = max(new.score, self.scores.get(group.name, 0.0))
+        if not any(abs(new.score - member.score) < _ALIKE for member in self.pool):
+            mine = [member for member in self.pool if member.group == group.name]
+            others = [member for member in self.pool if member.group != group.name]
+            mine = sorted([*mine, new], key=lambda member: -member.score)
+            self.pool = sorted([*mine[:_OF_A_GROUP], *others], key=lambda member: -member.score)[
                 : max(1, self.plan.broken)
             ]
         self._offer(descended.points, descended.chord, f"copies/{group.name}")
+
+    def _changed(self) -> Status:
+        """Changes to the symmetric codes of the pool, their symmetry kept; a better one takes its parent's place.
+
+        All have a turn at first, then fewer and fewer: the best of those that gained.
+        """
+        groups = {group.name: group for group in groups_for(self.n, self.d)} if self.pool else {}
+        while self.pool and self.changes < self.plan.changes:
+            self.pool.sort(key=lambda member: -member.score)
+            active = math.ceil(len(self.pool) * 0.5 ** (_HALVINGS * self.changes / self.plan.changes))
+            slots = [k % active for k in range(_BATCH)]
+            batch = [(groups[self.pool[slot].group], self.pool[slot], self.index + k) for k, slot in enumerate(slots)]
+            found, status = self._together([partial(self._change, *each) for each in batch], "changed")
+            for slot, descended in zip(slots, found, strict=False):
+                score = descended.chord / self.spacing
+                if score > self.pool[slot].score + _ALIKE:
+                    self.pool[slot] = replace(self.pool[slot], score=score, points=descended.points)
+                    self._offer(descended.points, descended.chord, f"changed/{self.pool[slot].group}")
+            if status is not Status.CONVERGED:
+                return status
+            self.index += len(batch)
+            self.changes += sum(self._part(group) for group, *_ in batch)
+            self._save_if_due()
+        self.pool.sort(key=lambda member: -member.score)
+        return Status.CONVERGED
+
+    @staticmethod
+    def _part(group: Group) -> float:
+        """Work of a descent with that symmetry, in ladders with all points free."""
+        return 1.0 / group.order + _OVERHEAD
+
+    def _change(self, group: Group, member: Symmetric, index: int, budget: Budget) -> Descended:
+        _, images = self._start(group, member.index)
+        rng = np.random.default_rng((*self._seeds(4), index))
+        points = changed(group, member.points, images, self.spacing, rng)
+        return large.descend(points, spacing=self.spacing, exponents=_CHANGED, images=images, budget=budget)
+
+    def _start(self, group: Group, index: int) -> tuple[Floats, Images]:
+        return symmetric_start(group, self.n, np.random.default_rng((*self._seeds(1), index)))
 
     def _broken(self) -> Status:
         """The best symmetric codes, shaken a little, all points free."""
         return self._each(len(self.pool), self._breaking, "broken")
 
-    def _breaking(self, k: int) -> _Attempt:
-        return _Attempt(self.pool[k][1], _FROM, (*self._seeds(2), k), _KICK)
+    def _breaking(self, k: int) -> Attempt:
+        return Attempt(self.pool[k].points, _FROM, (*self._seeds(2), k), _KICK)
 
     def _squeeze(self) -> Status:
         """Repairs of the best code, of several kinds in each round."""
@@ -246,14 +235,14 @@ class Search:
             self.index += 1
         return Status.CONVERGED
 
-    def _repair(self, k: int) -> _Attempt:
+    def _repair(self, k: int) -> Attempt:
         """A transplant first, then slow healing in several ways."""
         seed = (*self._seeds(3), self.index, k)
         if k == 0:
             moves = int(np.random.default_rng(seed).integers(1, 2 + self.n // 1_000))
-            return _Attempt(self.best, _REPAIR, seed, moves=moves)
+            return Attempt(self.best, _REPAIR, seed, moves=moves)
         first, kick = _SHAKES[self.d > 3][k - 1]
-        return _Attempt(self.best, tuple(p for p in EXPONENTS if p >= first), seed, kick)
+        return Attempt(self.best, tuple(p for p in EXPONENTS if p >= first), seed, kick)
 
     def _finish(self) -> Status:
         """The highest exponents from the best code: its worst pairs, as far apart as they go."""
@@ -261,7 +250,7 @@ class Search:
 
     # --- what all stages share --------------------------------------------------------------------
 
-    def _each(self, count: int, make: Callable[[int], _Attempt], name: str) -> Status:
+    def _each(self, count: int, make: Callable[[int], Attempt], name: str) -> Status:
         """Ladders with all points free: one after the other with all threads, or together with one each."""
         if not self.alone:
             found, status = self._together([partial(self._attempt, make(k)) for k in range(count)], name)
@@ -279,7 +268,7 @@ class Search:
         self.part = 0
         return Status.CONVERGED
 
-    def _attempt(self, attempt: _Attempt, budget: Budget) -> Descended:
+    def _attempt(self, attempt: Attempt, budget: Budget) -> Descended:
         start = attempt.start(self.spacing)
         return large.descend(
             start, spacing=self.spacing, exponents=attempt.exponents, iterations=_ITERATIONS, budget=budget
@@ -365,11 +354,12 @@ class Search:
             "chord": self.chord,
             "found_by": self.found_by,
             "evaluations": self.evaluations,
-            "pool": [[score, name] for score, _, name in self.pool],
+            "changes": self.changes,
+            "pool": [[member.score, member.group, member.index] for member in self.pool],
             "scores": self.scores,
             "report": self.report,
         }
-        arrays = {"best": self.best, **{f"pool{k}": points for k, (_, points, _) in enumerate(self.pool)}}
+        arrays = {"best": self.best, **{f"pool{k}": each.points for k, each in enumerate(self.pool)}}
         if self.under_way is not None:
             arrays["points"] = self.under_way[0]
         return values, arrays
@@ -382,7 +372,10 @@ class Search:
         self.generation, self.stage, self.index, self.part = values["at"]
         self.best, self.chord, self.found_by = arrays["best"], values["chord"], values["found_by"]
         self.evaluations, self.scores, self.report = values["evaluations"], values["scores"], values["report"]
-        self.pool = [(score, arrays[f"pool{k}"], name) for k, (score, name) in enumerate(values["pool"])]
+        self.changes = values["changes"]
+        self.pool = [
+            Symmetric(score, arrays[f"pool{k}"], group, index) for k, (score, group, index) in enumerate(values["pool"])
+        ]
         if values["place"] is not None:
             self.under_way = arrays["points"], Place(*values["place"])
         self.resumed = True

@@ -17,7 +17,8 @@ from tammes.closed_forms import check_size
 from tammes.errors import InvalidParameterError
 from tammes.geometry import Floats
 from tammes.hunting.crew import cores
-from tammes.hunting.generations import Search, neighbours
+from tammes.hunting.generations import Search
+from tammes.hunting.plans import neighbours
 from tammes.hunting.stored_runs import Checkpoint
 from tammes.result import Result
 from tammes.solvers import large, quasi_newton

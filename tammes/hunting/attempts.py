@@ -1,0 +1,51 @@
+"""What a ladder climbs from: changed codes, and symmetric ones that may be changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tammes.geometry import Floats
+from tammes.solvers.squeeze import transplant
+
+__all__ = ["Attempt", "Symmetric", "shaken"]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A ladder to be climbed from a changed code."""
+
+    points: Floats
+    exponents: tuple[float, ...]
+    seed: tuple[int, ...]
+    kick: float = 0.0
+    """Spacings by which every point is shaken."""
+    moves: int = 0
+    """Points that go from the tightest places into the deepest holes."""
+
+    def start(self, spacing: float) -> Floats:
+        """The points to climb from."""
+        points = self.points
+        if self.moves:
+            points, _ = transplant(points, spacing, self.moves, np.random.default_rng(self.seed))
+        return shaken(points, self.kick * spacing, self.seed) if self.kick else points
+
+
+@dataclass(frozen=True)
+class Symmetric:
+    """A symmetric code."""
+
+    score: float
+    """Its smallest chord over the spacing."""
+    points: Floats
+    """The free ones first."""
+    group: str
+    index: int
+    """Of its start, which says what follows what."""
+
+
+def shaken(points: Floats, amplitude: float, seed: tuple[int, ...]) -> Floats:
+    """The points moved at random and put back on the sphere."""
+    rows = points + amplitude * np.random.default_rng(seed).standard_normal(points.shape)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))

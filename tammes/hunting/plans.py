@@ -1,0 +1,40 @@
+"""How much of each stage a search for many points has: by size alone, so that the same seed does the same work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Plan", "neighbours"]
+
+_FULL = 60.0  # whole ladders that are due at the smallest sizes
+_FEWEST = 2.0  # whole ladders below which symmetric starts alone, a part of the work each, climb from the bottom
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The stages of one generation; `hunting.generations` says what they are."""
+
+    copies: float
+    """Work of all symmetric starts, in ladders with all points free."""
+    changes: float
+    """Work of all changes to the best of them, likewise."""
+    broken: int
+    squeezes: int
+    spread: bool = True
+    """Whether well-spread points climb the whole ladder, though there are symmetric starts."""
+
+    @classmethod
+    def of(cls, n: int, d: int) -> Plan:
+        """The plan for n points in R^d."""
+        ladders = _FULL * (3_000.0 / (n * max(1, d - 3))) ** 0.85
+        if ladders < _FEWEST:
+            return cls(0.3, 0.0, 1, 0, spread=False)
+        if d > 3:  # layers do better than copies there, and slow healing better than both
+            return cls(0.05 * ladders, 0.0, 1, max(1, round(0.5 * ladders)))
+        changes = max(0.0, 1.4 * ladders - 3.0)
+        return cls(0.25 * ladders, changes, max(1, round(0.15 * ladders)), max(1, round(0.07 * ladders)))
+
+
+def neighbours(d: int) -> int:
+    """In the longest lists, of each point, about."""
+    return {2: 12, 3: 40, 4: 160, 5: 420, 6: 500, 7: 500}.get(d, 700)
