@@ -313,7 +313,9 @@ def test_a_dry_run_does_nothing_and_tells_the_cost(own, tmp_path, capsys, monkey
         ([], 2, "name a table or figure"),
         (["table3"], 2, "--data is needed"),
         (["table3", "--data", ".", "--seeds", "0"], 2, "--seeds: an integer of at least 1"),
-        (["table9", "--data", "."], 1, "`experiment` must be one of"),
+        (["table9", "--data", "."], 2, "nothing is called 'table9'; name a table or figure: table2"),
+        (["--smoke", "--dry-run"], 2, "not allowed with"),
+        (["table33"], 2, "nothing is called 'table33'"),
         (["table3", "--data", ".", "--networks", "vgg16-bn"], 1, "`networks` must be one of: vgg19-bn"),
         (["nowhere.toml", "--data", "."], 1, "nowhere.toml"),
         (["table3", "--data", "nowhere", "--device", "cpu"], 1, "nowhere"),
@@ -333,6 +335,16 @@ def test_a_wrong_command_is_told_in_one_line(words, status, said, capsys, tmp_pa
     error = capsys.readouterr().err
     assert said in error
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("words", [("--data", "."), ("--report",), ("--smoke",)])
+def test_results_that_cannot_be_written_are_told_in_one_line(words, own, tmp_path, capsys, monkeypatch):
+    """Before the data are read: in this folder there are none."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").write_text("a file")
+    assert call(own, *words, "--out", tmp_path / "taken" / "out", "--device", "cpu") == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "the folder cannot be made (not a directory). Choose another --out." in said
 
 
 def test_targets_are_all_tables_and_figures():

@@ -47,9 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--compile", action="store_true", help="torch.compile the network")
     parser.add_argument("--refresh-every", type=int, default=1, metavar="K", help="look for nearest rows every K steps")
     parser.add_argument("--keep-weights", action="store_true", help="keep the weights of every run")
-    parser.add_argument("--dry-run", action="store_true", help="print the runs and what they will cost; do none")
-    parser.add_argument("--report", action="store_true", help="tables and figures of what is done; do no runs")
-    parser.add_argument("--smoke", action="store_true", help="rehearse everything on generated data, in minutes")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--dry-run", action="store_true", help="print the runs and what they will cost; do none")
+    instead.add_argument("--report", action="store_true", help="tables and figures of what is done; do no runs")
+    instead.add_argument("--smoke", action="store_true", help="rehearse everything on generated data, in minutes")
     return parser
 
 
@@ -59,8 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if chosen.target == "table1":
         parser.error("Table 1 has a command of its own: tammes bench")
-    if not chosen.smoke and chosen.target is None:
-        parser.error(f"name a table or figure: {', '.join(TARGETS)}")
+    if not chosen.smoke and (chosen.target is None or not _known(chosen.target)):
+        missing = "" if chosen.target is None else f"nothing is called {chosen.target!r}; "
+        parser.error(f"{missing}name a table or figure: {', '.join(TARGETS)}")
     if chosen.seeds < 1:
         parser.error("--seeds: an integer of at least 1")
     if not (chosen.smoke or chosen.dry_run or chosen.report) and chosen.data is None:
@@ -82,6 +84,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _known(target: str) -> bool:
+    return target in TARGETS or target.endswith(".toml")
+
+
 def _run(chosen: argparse.Namespace) -> int:
     """What was asked for, by this process of the crew."""
     import torch
@@ -90,7 +96,7 @@ def _run(chosen: argparse.Namespace) -> int:
     from benchmarks.paper.processes import crew
 
     target = chosen.target
-    whole = config.read(target) if target.endswith(".toml") else config.load(TARGETS.get(target, target))
+    whole = config.read(target) if target.endswith(".toml") else config.load(TARGETS[target])
     part = whole if chosen.networks is None else whole.only(chosen.networks.split(","))
     options = {"amp": chosen.amp, "refresh_every": chosen.refresh_every}
     jobs, asked = (jobs_of(one, range(chosen.seeds), **options) for one in (whole, part))
@@ -106,9 +112,8 @@ def _run(chosen: argparse.Namespace) -> int:
             settings = reports.Settings(chosen.data, chosen.compile, chosen.keep_weights)
             reports.run_all(part, asked, store, ours, settings)
         if ours.first:
-            written = reports.write(
-                chosen.out, whole, jobs, store.read_all(jobs), command
-            )  # with what others have done
+            done = store.read_all(jobs)  # with what other commands have done
+            written = reports.write(chosen.out, whole, jobs, done, command)
             print("\n".join(map(str, written)))
     return 0
 

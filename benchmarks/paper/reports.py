@@ -13,7 +13,7 @@ from benchmarks.paper.datasets import Dataset, open_dataset, part_of
 from benchmarks.paper.jobs import Job
 from benchmarks.paper.narration import Narrator, summary
 from benchmarks.paper.processes import Crew
-from benchmarks.paper.runs import Result, Store, do
+from benchmarks.paper.runs import Result, Store, do, make_folder
 from benchmarks.paper.schedule import Schedule
 from tammes import files, plots
 from tammes.errors import FileAccessError, FileFormatError
@@ -54,6 +54,7 @@ def run_all(
         dataset: the images, if they were read already.
 
     Raises:
+        FileAccessError: if the folder of results cannot be written.
         FileFormatError: if a run that is kept there was done on other images.
     """
     narrator = Narrator(silent=not crew.first)
@@ -63,6 +64,8 @@ def run_all(
         narrator.say(f"{experiment.title}: {left} of {len(jobs)} runs to do")
     if not crew.agreed(int(any(not store.has(job) for job in jobs))):
         return
+    if crew.first:
+        store.make()  # a folder that takes no files is told before the data are read, not after
     dataset = open_dataset(experiment.data.name, settings.data) if dataset is None else dataset
     for job in jobs:
         kept = store.read(job)
@@ -96,6 +99,7 @@ def write(
     """Write the tables, and the figures of what is done; returns their paths.
 
     Raises:
+        FileAccessError: if they cannot be written, or the folder is that of a rehearsal.
         FileFormatError: if the runs were done on different images.
     """
     data = {result.data for result in results.values() if not result.smoke}
@@ -117,7 +121,7 @@ def write(
     if any(not result.diverged for result in results.values()):
         for file, draw in _drawings(name).items():
             content[file] = plots.figure_bytes(draw(experiment, jobs, results))
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for file, what in content.items():
         files.write_atomically(folder / file, what, force=True)
     return [folder / file for file in content]

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import json
 import math
-import os
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,9 +26,9 @@ from benchmarks.paper.jobs import Job
 from benchmarks.paper.processes import Crew
 from benchmarks.paper.training import DivergedError, Silent, Trainer, Watch
 from tammes import files
-from tammes.errors import FileFormatError, InvalidParameterError
+from tammes.errors import FileAccessError, FileFormatError, InvalidParameterError
 
-__all__ = ["SCHEMA", "SMOKE", "Result", "Store", "do"]
+__all__ = ["SCHEMA", "SMOKE", "Result", "Store", "do", "make_folder"]
 
 SCHEMA = "tammes.paper.run/1"
 SMOKE = "A rehearsal on generated images: none of these figures means anything."
@@ -74,6 +74,19 @@ class Result:
             for name in ("batch_seconds", "peak_bytes", "seconds"):
                 del line[name]
         return found
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for results, and those above it.
+
+    Raises:
+        FileAccessError: if it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise FileAccessError(folder, f"the folder cannot be made ({reason})", "Choose another --out.") from None
 
 
 class Store:
@@ -125,13 +138,27 @@ class Store:
         found = {job.name: self.read(job) for job in jobs}
         return {name: result for name, result in found.items() if result is not None}
 
+    def make(self) -> None:
+        """Make the folder.
+
+        Raises:
+            FileAccessError: if it cannot be made, or does not take files.
+        """
+        for folder in (self.folder, self._locks):
+            make_folder(folder)
+            files.check_writable(folder / "tried", force=True)
+
+    @property
+    def _locks(self) -> Path:
+        return self.folder / ".locks"
+
     @contextlib.contextmanager
     def claimed(self, job: Job, crew: Crew) -> Iterator[str]:
         """Whether this run is "free" for us to do, "done", or "busy": another command on this folder is at it."""
-        lock = filelock.FileLock(self.folder / ".locks" / f"{job.name}.lock")
+        lock = filelock.FileLock(self._locks / f"{job.name}.lock")
         state = 0
         if crew.first:
-            Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)  # locks stay: removed, two could hold one
+            make_folder(self._locks)  # locks stay: removed, two could hold one
             with contextlib.suppress(filelock.Timeout):
                 lock.acquire(timeout=0)
             state = _STATES.index("busy" if not lock.is_locked else "done" if self.has(job) else "free")
@@ -217,9 +244,9 @@ def do(
     result = _result(job, dataset, run, diverged=diverged)
     if keep_weights:
         weights = {name: value.cpu() for name, value in run.bare.state_dict().items()}
-        partial = store.path(job, f".{os.getpid()}.tmp")
-        torch.save(weights, partial)
-        partial.replace(store.path(job, ".weights.pt"))
+        stream = io.BytesIO()
+        torch.save(weights, stream)
+        files.write_atomically(store.path(job, ".weights.pt"), stream.getvalue(), force=True)
     store.write(job, result)
     path.unlink(missing_ok=True)
     return result

@@ -109,10 +109,11 @@ def _rehearse(folder: Path) -> int:
     results = [path for path in (folder / "runs").glob("*.json") if not path.name.startswith("smoke_")]
     if results:
         raise FileAccessError(folder, "holds results, whose tables a rehearsal would replace", "Choose another --out.")
-    data = folder / "generated_data"
-    data.mkdir(parents=True, exist_ok=True)
-    generated.write_all(data)
     store, crew = runs.Store(folder), Crew()
+    store.make()
+    data = folder / "generated_data"
+    runs.make_folder(data)
+    generated.write_all(data)
     settings = reports.Settings(data)
     datasets: dict[str, Dataset] = {}
     lines = [f"**{runs.SMOKE}**", "", "| | runs | files | s |", "|---|---:|---:|---:|"]
