@@ -76,11 +76,21 @@ def test_table_3_compares_all_and_table_2_all_places():
         assert ALL["table2"].baseline(network).loss == "none"
 
 
+def test_only_table_2_says_where_a_loss_is():
+    """Elsewhere hidden layers and output layer are regularised, and it is said that this is assumed."""
+    for name, found in ALL.items():
+        for arm in found.arms:
+            if arm.loss != "none" and name not in {"table2", "table6"}:
+                key = "arms.mma.place" if name == "figure3" else f"arms.{arm.name}.place"
+                assert (arm.place, found.assumed[key].value) == ("both", "both")
+    assert {arm.place for arm in ALL["table6"].arms if arm.loss == "mma"} == {"output"}
+
+
 def test_a_sweep_is_an_arm_a_coefficient():
     coefs = [arm.coef for arm in ALL["figure3"].arms if arm.loss == "mma"]
     assert coefs == sorted(set(coefs))
     assert {0.03, 0.07} < set(coefs)
-    assert "arms[1].coefs" in ALL["figure3"].assumed
+    assert "arms.mma.coefs" in ALL["figure3"].assumed
 
 
 @pytest.mark.parametrize("name", config.EXPERIMENTS)
@@ -139,11 +149,12 @@ def changed(tmp_path, old, new, count=1):
         ('name = "cifar-100"', 'name = "faces"', "arcface-resnet50 for faces"),
         ("pad = 4", "pad = -1", "`data.pad` must be an integer of at least 0"),
         ("flip = true", 'flip = "true"', "`data.flip` must be true or false"),
-        ("coef = 0.07", "coef = -0.07", "`arms[4].coef` must be a finite number of at least 0"),
-        ("coef = 0.07", "coef = 0.0", "`arms[4].coef` must be a finite number above 0"),
-        ('loss = "none"', 'loss = "none"\ncoef = 1.0', "`arms[0].coef` must be left out"),
-        ('loss = "mma"', 'loss = "mna"', "`arms[4].loss` must be one of: none, mma"),
+        ("coef = 0.07", "coef = -0.07", "`arms.mma.coef` must be a finite number of at least 0"),
+        ("coef = 0.07", "coef = 0.0", "`arms.mma.coef` must be a finite number above 0"),
+        ('loss = "none"', 'loss = "none"\ncoef = 1.0', "`arms.baseline.coef` must be left out"),
+        ('loss = "mma"', 'loss = "mna"', "`arms.mma.loss` must be one of: none, mma"),
         ('name = "mma"', 'name = "mhe-2"', "tables whose names differ"),
+        ('name = "mma"', "name = 3", "`arms[4].name` must be text"),
         ('loss = "none"', 'loss = "mma"\ncoef = 1.0', "one with loss"),
         ("sample = 0.3", "sample = 30", "above 0 and at most 1. Got 30"),
         ("sample = 0.3", "sample = 0.3\ncoefs = [1.0]", "without `coef` where there are `coefs`"),

@@ -268,7 +268,9 @@ def _experiment(name: str, document: dict[str, Any]) -> Experiment:
         _apply(f"networks.{network}", network, _one_of(*NETWORKS))
         recipes[network] = _made(Recipe, f"networks.{network}", table, assumed)
         _check_recipe(f"networks.{network}", recipes[network])
-    arms = [arm for k, table in enumerate(document["arms"]) for arm in _arms(f"arms[{k}]", table, recipes, assumed)]
+    arms = [
+        arm for k, table in enumerate(document["arms"]) for arm in _arms(_key_of_arm(k, table), table, recipes, assumed)
+    ]
     found = Experiment(
         name,
         _apply("title", document["title"], _text),
@@ -293,6 +295,12 @@ def _experiment(name: str, document: dict[str, Any]) -> Experiment:
         f"{ARC} for faces, none of it else",
     )
     return found
+
+
+def _key_of_arm(number: int, table: Any) -> str:
+    """For messages and assumptions: by its name, where it has one."""
+    name = table.get("name") if isinstance(table, dict) else None
+    return f"arms.{name}" if isinstance(name, str) and name else f"arms[{number}]"
 
 
 def _arms(key: str, table: Any, recipes: Mapping[str, Recipe], assumed: dict[str, Assumption]) -> list[Arm]:
