@@ -162,6 +162,28 @@ def test_times_of_different_machines_are_not_compared():
     )
 
 
+def test_a_ratio_is_the_mean_of_the_seeds_and_the_baselines_own_is_1():
+    jobs = jobs_of(TABLE3, range(2))
+    seconds = {"none": (1.0, 2.0), "mma": (1.5, 2.2)}
+    results = {
+        job.name: result(job, 50.0, seconds=seconds[job.arm.loss][job.seed]) for job in jobs if job.arm.loss in seconds
+    }
+    shown = {
+        one["regulariser"]: one["time a batch, to the baseline's"] for one in cells(page_of(TABLE3, jobs, results))
+    }
+    assert (shown["baseline"], shown["MMA"], shown["orthogonal"]) == ("1", "1.300 ± 0.200", "—")
+
+
+def test_a_page_says_what_its_memory_is_that_of():
+    job = jobs_of(TABLE3, [0])[0]
+    assert reports.machines({job.name: result(job, 50.0)}) == [
+        "1 process on one, threads: 1, here; torch 2; peak memory of all of it"
+    ]
+    assert reports.machines({job.name: result(job, 50.0, memory=None)}) == [
+        "1 process on one, threads: 1, here; torch 2"
+    ]
+
+
 # --- the paper's figures -------------------------------------------------------------------------------------------
 
 

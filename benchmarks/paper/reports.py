@@ -145,5 +145,6 @@ def machines(results: Mapping[str, Result]) -> list[str]:
         where = there.get("gpu") or f"{there['processor']}, threads: {there.get('threads')}"
         versions = ", ".join(f"{name} {version}" for name, version in there["versions"].items())
         count = f"{there['processes']} process{'' if there['processes'] == 1 else 'es'}"
-        found.append(f"{count} on {where}, {there['system']}; {versions}")
+        memory = f"; peak memory of {result.peak_what}" if result.peak_bytes is not None else ""
+        found.append(f"{count} on {where}, {there['system']}; {versions}{memory}")
     return list(dict.fromkeys(found))

@@ -214,13 +214,13 @@ def as_markdown(
     for row in rows:
         lines.append("| " + " | ".join(_cells(experiment, row, own, figures)) + " |")
     counts = sorted({recipe.last for recipe in experiment.recipes.values()})
-    measured = "the last epoch" if counts == [1] else f"the last {' or '.join(map(str, counts))} epochs"
+    measured = "at the end" if counts == [1] else f"means over the last {' or '.join(map(str, counts))} epochs"
     lines += [
         "",
-        f"Accuracies are in per cent, means over {measured}; angles are the minimal angles at the end, in degrees, "
-        "measured in float64. Each figure is the mean over seeds ± its standard error; differences are taken seed by "
-        f"seed, between runs that began alike. The paper's figures are of one seed; {NOTHING} is what was not run, or "
-        "what could not be verified.",
+        f"Accuracies are in per cent, {measured}; angles are the minimal angles at the end, in degrees, measured in "
+        "float64. Each figure is the mean over seeds ± its standard error; differences and ratios are taken seed by "
+        "seed, between runs that began alike, ratios of one machine only. The time of a batch is the median over "
+        f"training. The paper's figures are of one seed; {NOTHING} is what was not run, or what could not be verified.",
         "",
         "## Assumed",
         "",
@@ -238,7 +238,8 @@ def _cells(experiment: Experiment, row: Row, names: Sequence[str], figures: Figu
     seeds = f"{row.seeds}" if row.seeds == row.asked else f"{row.seeds} of {row.asked}"
     cells = [row.network, row.arm.title, coef, seeds + (f", {row.diverged} diverged" if row.diverged else "")]
     for name in names:
-        cells.append(_shown(name, row.values[name]))
+        itself = name.endswith("_ratio") and row.arm.loss == "none" and row.values[name] is not None
+        cells.append("1" if itself else _shown(name, row.values[name]))
         if _is_accuracy(name):
             difference = row.differences.get(name)
             cells.append(NOTHING if difference is None else difference.shown(2, signed=True))
