@@ -15,6 +15,7 @@ from tammes import geometry, memory
 from tammes.closed_forms import check_size, closed_form
 from tammes.errors import InvalidParameterError, UnknownNameError
 from tammes.geometry import Floats
+from tammes.hunting.plans import LARGE_FROM, LISTED, is_large
 from tammes.result import Result
 from tammes.solvers.run import Budget, ProgressCallback, Status, silent
 from tammes.spherical_code import SphericalCode
@@ -29,11 +30,6 @@ DEFAULT_LOSS = "mma"
 
 SEARCH_SECONDS = 30.0
 """Budget of `solve` without a loss, unless a time or a number of starts is given."""
-
-SCALE_FROM = 3_000
-"""Points from which `solve` without a loss searches with neighbour lists, in these dimensions."""
-
-SCALE_DIMENSIONS = (3, 8)
 
 _SHORT_SECONDS = 5.0
 _SHORT_WORK = 1e5  # starts * n^1.75 * d: about a second
@@ -70,7 +66,8 @@ def solve(
     Where the optimum is known in closed form (n <= 2d, or d = 2) and nothing else is asked for, that
     is returned. Without a loss, the strongest method follows: a search, `search` without its archive.
     From 3,000 points on in 3 to 8 dimensions that is `hunting.scale`: structured and symmetric starts, the
-    ladder over neighbour lists, repair of defects; by default as much work as suits the size.
+    ladder over neighbour lists, repair of defects; by default as much work as suits the size. In more
+    dimensions it is `hunting.products`: random starts up the ladder of matrix products.
     With one, the paper's solver minimises it, and the best start by measured angle climbs on to a
     local maximum of the minimal angle itself. `init` without a loss climbs from those points.
 
@@ -95,7 +92,7 @@ def solve(
         symmetry: of a search: "auto", "none", or the name of a group that is prescribed.
         antipodal: of a search: points come in pairs x, -x.
         workers: of a search: processes, from 3,000 points on threads; all cores by default.
-        checkpoint: from 3,000 points on, on a CPU, a file for the state, written every minute; the same call goes on
+        checkpoint: from 3,000 points on in 3 to 8 dimensions, on a CPU, a file for the state, written every minute; the same call goes on
             from it. It is removed at the end, unless by Ctrl-C.
         progress: called as the run goes on.
 
@@ -130,7 +127,7 @@ def solve(
         raise InvalidParameterError("device", "auto, cpu, cuda or cuda:N", device)
     if init is not None and starts not in (None, 1):
         raise InvalidParameterError("starts", "1 where `init` gives the points", starts)
-    if hunted and free and init is None and _is_large(n, d) and not device.startswith("cuda"):
+    if hunted and free and init is None and is_large(n, d) and not device.startswith("cuda"):
         from tammes.hunting.scale import scale_search
 
         return scale_search(
@@ -143,8 +140,12 @@ def solve(
             checkpoint=checkpoint,
             progress=progress,
         )
+    if hunted and free and init is None and n >= LARGE_FROM and d > LISTED[1] and not device.startswith("cuda"):
+        from tammes.hunting.products import products_search
+
+        return products_search(n, d, seed=seed, starts=starts, budget=budget, progress=progress)
     if hunted and init is None:
-        whole = time_limit is None and (starts is not None or (device.startswith("cuda") and _is_large(n, d)))
+        whole = time_limit is None and (starts is not None or (device.startswith("cuda") and is_large(n, d)))
         seconds = None if whole else time_limit or SEARCH_SECONDS
         if free and (device.startswith("cuda") or _is_short(n, d, starts, seconds)):
             from tammes.hunting.tensor import tensor_search
@@ -268,7 +269,7 @@ def _climb(
     """From given points to a local maximum of the minimal angle: soft-min ladder, then polish."""
     from tammes.solvers.polish import polish
 
-    if _is_large(*points.shape):
+    if is_large(*points.shape):
         return _climb_large(points, budget, progress)
     started = budget.elapsed()
     if len(points) <= _TENSORS:
@@ -312,11 +313,6 @@ def _climb(
     return polished.points, polished.status, phases
 
 
-def _is_large(n: int, d: int) -> bool:
-    """Whether neighbour lists serve at this size, and nothing that grows faster than n does."""
-    return n >= SCALE_FROM and SCALE_DIMENSIONS[0] <= d <= SCALE_DIMENSIONS[1]
-
-
 def _climb_large(
     points: Floats, budget: Budget, progress: ProgressCallback
 ) -> tuple[Floats, Status, list[dict[str, Any]]]:
@@ -333,7 +329,7 @@ def _climb_large(
         "evaluations": ladder.evaluations,
         "min_angle_degrees": math.degrees(higher),
         "kept": higher > before,
-        "polish": f"not done from n = {SCALE_FROM} on",
+        "polish": f"not done from n = {LARGE_FROM} on",
         "seconds": round(budget.elapsed() - started, 3),
     }
     return (ladder.points if higher > before else points), ladder.status, [phase]

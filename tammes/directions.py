@@ -32,7 +32,6 @@ SEARCHED = 1_000
 _MOST_NUMBERS = 1 << 33  # n * d: 64 GiB in float64
 _MOST_STARTS = 64
 _SEARCH_WORK = 8_000  # starts * n (d - 1) of a search: some seconds
-_LADDER_WORK = 2e12  # iterations * rungs * n^2 d of the ladder: about a minute on one core
 _LADDER_STARTS = 4e7  # starts * n^2 d of the ladder: small codes differ from start to start
 _LADDER_LARGEST = 1e11  # n^2 d beyond which the ladder takes many minutes, and is left out if there is a code at all
 _MET = 1e-9  # cosines: a construction this near to a bound or a stored value is the code meant
@@ -277,7 +276,7 @@ def _laddered(
     from tammes.solvers import prototypes
 
     work = float(n) * n * d
-    iterations = steps or int(max(10.0, min(100.0, _LADDER_WORK / work / len(prototypes.EXPONENTS))))
+    iterations = steps or prototypes.affordable(n, d)
     count = starts or int(max(1.0, min(8.0, _LADDER_STARTS / work)))
     best: _Found | None = None
     for k in range(count):

@@ -33,6 +33,7 @@ _BALANCED = 1e-7  # residual below which forces balance: contacts are only known
 _IMBALANCE = 1e-9  # of the largest multiplier: what is left of a stress that was balanced to rounding
 _SOFT = 1e-9  # squared singular values below this are zero: the next is far above in codes that are jammed
 _FLAT = 1e-7  # curvatures within this of zero say nothing
+_BLOCK = 1 << 21  # numbers in the bases of a block of contacts
 
 
 class Family(Protocol):
@@ -60,7 +61,11 @@ def equilibrium_matrix(points: Floats, contacts: Ints) -> csr_array[np.float64]:
     ends = contacts.T  # (2, m)
     toward = np.stack(geometry.pair_tangents(points[ends[0]], points[ends[1]]))  # (2, m, d)
     bases = geometry.tangent_bases(points)
-    local = np.einsum("emd,emdk->emk", toward, bases[ends])  # (2, m, d - 1)
+    local = np.empty((2, len(contacts), d - 1))
+    step = max(1, _BLOCK // (d * (d - 1)))
+    for k in range(0, len(contacts), step):  # a basis for each end: in blocks, as many as there are contacts
+        part = slice(k, k + step)
+        local[:, part] = np.einsum("emd,emdk->emk", toward[:, part], bases[ends[:, part]])
     rows = ends[:, :, None] * (d - 1) + np.arange(d - 1)
     columns = np.broadcast_to(np.arange(len(contacts))[None, :, None], rows.shape)
     shape = (n * (d - 1), len(contacts))
@@ -83,6 +88,8 @@ def largest_stress(points: Floats, contacts: Ints) -> Floats:
     m = len(contacts)
     if m == 0:
         return np.zeros(0)
+    if points.shape[1] > len(points):  # forces lie in the span of the points
+        points = points @ np.linalg.qr(points.T)[0]
     forces = equilibrium_matrix(points, contacts)
     if np.abs(np.asarray(forces.sum(axis=1))).max() < _BALANCED:  # symmetric codes: no program to solve
         return np.ones(m)

@@ -81,6 +81,7 @@ FLOORS = {
     "constructions.binary": 5,
     "hunting.attempts": 7,
     "hunting.plans": 0,
+    "hunting.products": 9,
     "hunting.stored_runs": 5,
     "hunting.copies": 6,
     "constructions.families": 5,

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -161,3 +162,15 @@ def test_a_stored_codes_symmetry_is_not_taken_for_the_prescribed_one(tmp_path):
         ]
     )
     assert np.abs(turn[:, None] - result.code.points[None]).max(axis=2).min(axis=1).max() < 1e-9
+
+
+@pytest.mark.slow
+def test_many_points_are_searched_as_solve_does_and_go_to_the_archive(tmp_path):
+    archive = Archive(tmp_path / "archive")
+    result = search(3_000, 3, time_limit=2.0, archive=archive)
+    assert result.method == ("ladder", "squeeze")
+    entry = archive.get(3_000, 3)
+    assert entry.code.digest == result.code.digest
+    assert not list((tmp_path / "archive" / "search").iterdir())
+    with ThreadPoolExecutor(1) as pool, pytest.raises(InvalidParameterError, match="`executor` must be left out from"):
+        search(3_000, 3, executor=pool)

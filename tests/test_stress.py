@@ -1,10 +1,13 @@
 """Balanced stresses of codes whose truth follows from symmetry or by hand."""
 
+import itertools
+
 import numpy as np
 import oracles
 import pytest
 
 from tammes import geometry, stress
+from tammes.closed_forms import closed_form
 
 
 def contacts_of(points):
@@ -163,3 +166,19 @@ def test_rigidity_of_rigid_floppy_and_saddle_codes():
     triangle = np.array([[1.0, 0, 0], [-0.5, 0.75**0.5, 0], [-0.5, -(0.75**0.5), 0]])
     lifted = stress.rigidity(triangle, np.array([[0, 1], [0, 2], [1, 2]]), np.full(3, 1 / 3))
     assert lifted.strict  # out of its plane the triangle only closes, to second order
+
+
+def test_more_dimensions_than_points_cost_no_more_than_the_points_span():
+    """A simplex of 40 points in R^20000, whose every contact bears stress; the tangent bases would take 119 GiB."""
+    points = np.zeros((40, 20_000))
+    points[:, :39] = closed_form(40, 39).points()
+    contacts = np.array(list(itertools.combinations(range(40), 2)))
+    assert stress.largest_support(points, contacts).all()
+
+
+def test_blocks_of_contacts_change_nothing(monkeypatch):
+    points = closed_form(30, 29).points()
+    contacts = np.array(list(itertools.combinations(range(30), 2)))
+    whole = stress.equilibrium_matrix(points, contacts).toarray()
+    monkeypatch.setattr(stress, "_BLOCK", 1)
+    np.testing.assert_allclose(stress.equilibrium_matrix(points, contacts).toarray(), whole, atol=1e-15)

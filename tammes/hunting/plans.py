@@ -1,10 +1,15 @@
-"""How much of each stage a search for many points has: by size alone, so that the same seed does the same work."""
+"""Which sizes are searched with neighbour lists, and how much of each stage: by size alone, as the seed demands."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Plan", "neighbours"]
+__all__ = ["LARGE_FROM", "LISTED", "Plan", "is_large", "neighbours"]
+
+LARGE_FROM = 3_000
+"""Points from which a search is one for many points."""
+LISTED = 3, 8
+"""Dimensions of neighbour lists: above, nearly all points are neighbours of all, and lists save nothing."""
 
 _FULL = 60.0  # whole ladders that are due at the smallest sizes
 _FEWEST = 2.0  # whole ladders below which symmetric starts alone, a part of the work each, climb from the bottom
@@ -33,6 +38,11 @@ class Plan:
             return cls(0.05 * ladders, 0.0, 1, max(1, round(0.5 * ladders)))
         changes = max(0.0, 1.4 * ladders - 3.0)
         return cls(0.25 * ladders, changes, max(1, round(0.15 * ladders)), max(1, round(0.07 * ladders)))
+
+
+def is_large(n: int, d: int) -> bool:
+    """Whether neighbour lists serve at this size, and nothing that grows faster than n does."""
+    return n >= LARGE_FROM and LISTED[0] <= d <= LISTED[1]
 
 
 def neighbours(d: int) -> int:

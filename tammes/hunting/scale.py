@@ -18,7 +18,7 @@ from tammes.errors import InvalidParameterError
 from tammes.geometry import Floats
 from tammes.hunting.crew import cores
 from tammes.hunting.generations import Search
-from tammes.hunting.plans import neighbours
+from tammes.hunting.plans import LISTED, neighbours
 from tammes.hunting.stored_runs import Checkpoint
 from tammes.result import Result
 from tammes.solvers import large, quasi_newton
@@ -26,10 +26,7 @@ from tammes.solvers.large import Descended
 from tammes.solvers.run import Budget, ProgressCallback, Status, silent
 from tammes.spherical_code import SphericalCode
 
-__all__ = ["LARGEST_DIMENSION", "climb", "needed", "scale_search"]
-
-LARGEST_DIMENSION = 8
-"""Above, nearly all points are neighbours of all, and lists save nothing."""
+__all__ = ["climb", "needed", "scale_search"]
 
 
 def needed(n: int, d: int) -> float:
@@ -92,8 +89,8 @@ def scale_search(
     """
     n, d = check_size(n, d)
     memory.require("n", n, needed(n, d), f"a search for {n} points in R^{d}")
-    if not 3 <= d <= LARGEST_DIMENSION:
-        raise InvalidParameterError("d", f"from 3 to {LARGEST_DIMENSION}", d)
+    if not LISTED[0] <= d <= LISTED[1]:
+        raise InvalidParameterError("d", f"from {LISTED[0]} to {LISTED[1]}", d)
     budget = Budget(None) if budget is None else budget
     problem = {"n": n, "d": d, "seed": seed, "starts": starts}
     keeper = Checkpoint(checkpoint, problem)

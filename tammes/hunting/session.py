@@ -18,10 +18,12 @@ from tammes.hunting.cluster import hired
 from tammes.hunting.crew import Crew, cores
 from tammes.hunting.deletion import is_antipodal
 from tammes.hunting.hunt import Hunt, Limits, Problem
+from tammes.hunting.plans import LARGE_FROM, is_large
 from tammes.hunting.pool import Member
+from tammes.hunting.scale import scale_search
 from tammes.point_groups import parse
 from tammes.result import Result
-from tammes.solvers.run import ProgressCallback, Status, silent
+from tammes.solvers.run import Budget, ProgressCallback, Status, silent
 from tammes.spherical_code import SphericalCode
 from tammes.symmetry import fits
 
@@ -52,7 +54,8 @@ def search(
 
     Stops when a proven bound is met, when the target is reached, when every kind of start and every
     symmetry that fits n had its share and the same best code came ten times from three families, or
-    at a limit. A known best value stops it only as `target="best-known"`.
+    at a limit. A known best value stops it only as `target="best-known"`. From 3,000 points on in d = 3 to 8
+    the search is that of `solve` for many points.
 
     Args:
         n: number of points, at least 2.
@@ -90,6 +93,11 @@ def search(
     for name, value in (("starts", starts), ("workers", workers)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise InvalidParameterError(name, "an integer of at least 1", value)
+    if target is None and symmetry == "auto" and not antipodal and is_large(n, d):
+        if executor is not None or scheduler is not None:
+            name, given = ("scheduler", scheduler) if executor is None else ("executor", executor)
+            raise InvalidParameterError(name, f"left out from {LARGE_FROM} points on, where threads work", given)
+        return _large(problem, time_limit, starts, workers, archive, resume=resume, progress=progress)
     many = 1 if executor is not None or scheduler is not None or crew is not None else workers or cores()
     memory.require("n", n, many * needed(n, d), f"a search for {n} points in R^{d} with {many} workers")
     aim = None if target is None else check_target(target, n, d, antipodal=antipodal)
@@ -139,6 +147,39 @@ def search(
         antipodal=antipodal,
     )
     keeper.offer(result)
+    return result
+
+
+def _large(
+    problem: Problem,
+    time_limit: float | None,
+    starts: int | None,
+    workers: int | None,
+    archive: Archive | None,
+    *,
+    resume: bool,
+    progress: ProgressCallback,
+) -> Result:
+    """A search for many points: that of `solve`, its checkpoint and its code in the archive."""
+    path = None
+    if archive is not None:
+        place = saved.path_of(archive.folder, problem)
+        path = place.with_name(f"{place.stem}_large.npz")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not resume:
+            path.unlink(missing_ok=True)
+    result = scale_search(
+        problem.n,
+        problem.d,
+        seed=problem.seed,
+        starts=starts,
+        budget=Budget(time_limit),
+        workers=workers,
+        checkpoint=path,
+        progress=progress,
+    )
+    if archive is not None:
+        archive.offer(result)
     return result
 
 

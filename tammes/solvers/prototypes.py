@@ -28,11 +28,12 @@ from tammes.errors import InvalidParameterError
 from tammes.geometry import Floats
 from tammes.solvers.run import Budget, Progress, ProgressCallback, Status, silent
 
-__all__ = ["EXPONENTS", "Descended", "descend", "soft_max"]
+__all__ = ["EXPONENTS", "Descended", "affordable", "descend", "soft_max"]
 
 EXPONENTS = (8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1_024.0, 4_096.0, 16_384.0)
 """p of the rungs: at the last, what a minimum of g_p has above the local optimum is about 1e-4."""
 
+_WORK = 2e12  # iterations * rungs * n^2 d: about a minute on one core
 _MEMORY = 8  # pairs of L-BFGS
 _TRIES = 12  # lengths of one direction
 _BLOCK = 1 << 21  # cosines at once: 8 MiB
@@ -54,6 +55,11 @@ class Descended:
     status: Status
     evaluations: int
     """Of g_p and its gradient."""
+
+
+def affordable(n: int, d: int) -> int:
+    """Iterations on each rung that make a ladder of about a minute on one core: at least 10, at most 100."""
+    return int(max(10.0, min(100.0, _WORK / len(EXPONENTS) / (float(n) * n * d))))
 
 
 @torch.no_grad()
@@ -114,6 +120,9 @@ def descend(
         climb = _Climb(start, budget)
         try:
             for rung, p in enumerate(exponents, start=1):
+                if climb.out_of_time():
+                    status = Status.TIME_LIMIT
+                    break
                 full = climb.minimise(p, iterations)
                 status = Status.STEP_LIMIT if full else Status.CONVERGED
                 progress(Progress("ladder", rung, len(exponents), math.acos(max(-1.0, min(1.0, climb.top)))))
