@@ -382,5 +382,3 @@ def test_names_and_sizes_that_are_none():
     for name, size in (("vgg19-bn", 31), ("densenet-40-12", 3), ("resnet20", 0)):
         with pytest.raises(InvalidParameterError, match="`image_size`"):
             models.build(name, 10, size)
-    assert models.image_size("arcface-resnet50") == 112
-    assert models.image_size("resnet56") == 32

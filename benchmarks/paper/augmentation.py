@@ -16,10 +16,13 @@ from torch import Tensor
 from benchmarks.paper.images import Images
 from tammes.errors import InvalidParameterError, check_integer, check_number
 
-__all__ = ["Augmentation", "Statistics", "statistics"]
+__all__ = ["HALF", "Augmentation", "Statistics", "statistics"]
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 """Mean and standard deviation of every channel; pixels are from 0 to 1."""
+
+HALF: Statistics = ((127.5 / 255.0,) * 3, (128.0 / 255.0,) * 3)
+"""For faces, as the authors of ArcFace have it: `(pixels - 127.5) / 128`, from -1 to 1."""
 
 _AT_A_TIME = 1_024  # images of a memory map that are counted at once
 

@@ -19,6 +19,7 @@ from tammes.files import read_bytes
 
 __all__ = [
     "ARC",
+    "DATA",
     "EXPERIMENTS",
     "FOLDER",
     "NETWORKS",
@@ -136,7 +137,7 @@ class Data:
     flip: bool = _is(_flag)
     """Whether half of the training images are mirrored."""
     statistics: str = _is(_one_of("training", "half"))
-    """What pixels are normalised by: mean and standard deviation of every channel of the training images, or 0.5."""
+    """What pixels are normalised by: those of every channel of the training images, or `augmentation.HALF`."""
 
 
 @dataclass(frozen=True)

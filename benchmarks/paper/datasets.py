@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.paper.augmentation import statistics
+from benchmarks.paper.config import DATA
 from benchmarks.paper.images import Images, Pairs
 from tammes.errors import UnknownNameError
 
-__all__ = ["PAIRS", "Dataset", "open_dataset", "part_of"]
+__all__ = ["Dataset", "open_dataset", "part_of"]
 
-PAIRS = ("lfw", "cfp_fp", "agedb_30")
-"""Sets of pairs of faces, in the order of the table."""
 _SAMPLE = 64  # images whose pixels are part of the fingerprint
 
 
@@ -65,9 +64,9 @@ def open_dataset(name: str, folder: Path) -> Dataset:
     if name == "tiny-imagenet-200":
         return Dataset(*tiny_imagenet.read(tiny_imagenet.find(folder)))
     if name == "faces":
-        pairs = {one: verification.read(verification.find(folder, one)) for one in PAIRS}
+        pairs = {one: verification.read(verification.find(folder, one)) for one in verification.NAMES}
         return Dataset(faces.read(faces.find(folder)), None, pairs)
-    raise UnknownNameError("data", name, ("cifar-100", "tiny-imagenet-200", "faces"))
+    raise UnknownNameError("data", name, DATA)
 
 
 def part_of(dataset: Dataset, limit: Mapping[str, int]) -> Dataset:

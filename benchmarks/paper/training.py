@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.paper import batches, models
-from benchmarks.paper.augmentation import Augmentation
+from benchmarks.paper.augmentation import HALF, Augmentation
 from benchmarks.paper.datasets import Dataset
 from benchmarks.paper.evidence import Clock, PeakMemory, layer_angles
 from benchmarks.paper.jobs import Job
@@ -99,8 +99,7 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(device.type, enabled=job.amp == "fp16")
         self.source = batches.Source(dataset.train, device)
         self.tested = None if dataset.test is None else batches.Source(dataset.test, device)
-        half = job.data.statistics == "half"
-        mean, std = dataset.statistics if not half else ((127.5 / 255.0,) * 3, (128.0 / 255.0,) * 3)
+        mean, std = HALF if job.data.statistics == "half" else dataset.statistics
         self.augment = Augmentation(mean, std, pad=job.data.pad, flip=job.data.flip)
         self.plain = Augmentation(mean, std, pad=0, flip=False)
         self.epoch = 0

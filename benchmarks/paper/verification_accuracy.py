@@ -7,37 +7,20 @@ folds of the pairs, in the order of the file, the threshold is the one that is r
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from benchmarks.paper.images import Pairs
 from tammes.errors import InvalidParameterError, check_integer
 
-__all__ = ["FacePairs", "VerificationAccuracy", "best_threshold", "centred", "distances", "embed", "ten_fold", "verify"]
+__all__ = ["VerificationAccuracy", "best_threshold", "distances", "embed", "ten_fold", "verify"]
 
 Floats = NDArray[np.float64]
-
-
-class FacePairs(Protocol):
-    """What `verify` reads of its pairs; `benchmarks.paper.images.Pairs` is this."""
-
-    @property
-    def first(self) -> NDArray[np.uint8]:
-        """`(P, 3, H, W)`."""
-
-    @property
-    def second(self) -> NDArray[np.uint8]:
-        """`(P, 3, H, W)`."""
-
-    @property
-    def same(self) -> NDArray[np.bool_]:
-        """`(P,)`: whether the two are the same person."""
 
 
 @dataclass(frozen=True)
@@ -54,39 +37,27 @@ class VerificationAccuracy:
         """Mean accuracy of the folds: the figure of the papers."""
         return float(np.mean(self.folds))
 
-    @property
-    def standard_error(self) -> float:
-        """Of the mean, as if the folds were independent."""
-        return float(np.std(self.folds, ddof=1)) / math.sqrt(len(self.folds))
-
 
 def verify(
     model: nn.Module,
-    pairs: FacePairs,
+    pairs: Pairs,
     *,
+    prepare: Callable[[Tensor], Tensor],
     batch: int = 128,
-    prepare: Callable[[Tensor], Tensor] | None = None,
-    folds: int = 10,
 ) -> VerificationAccuracy:
     """How often a model tells rightly whether two pictures are of the same person.
 
     Args:
         model: images `(B, 3, H, W)` to embeddings `(B, d)`.
         pairs: pictures and answers.
+        prepare: pictures of uint8 to what the model takes.
         batch: pictures that are embedded at a time.
-        prepare: pictures of uint8 to what the model takes; `centred` by default.
-        folds: number of folds.
 
     Raises:
         InvalidParameterError: if there are fewer pairs than folds, or an embedding has no direction.
     """
     first, second = (embed(model, images, batch=batch, prepare=prepare) for images in (pairs.first, pairs.second))
-    return ten_fold(distances(first, second), pairs.same, folds=folds)
-
-
-def centred(pixels: Tensor) -> Tensor:
-    """Pixels of 0 to 255 as float32 from -1 to 1, as ArcFace is trained: `(x - 127.5) / 128`."""
-    return (pixels.to(torch.float32) - 127.5) / 128.0
+    return ten_fold(distances(first, second), pairs.same)
 
 
 @torch.no_grad()
@@ -94,16 +65,16 @@ def embed(
     model: nn.Module,
     images: NDArray[np.uint8],
     *,
+    prepare: Callable[[Tensor], Tensor],
     batch: int = 128,
-    prepare: Callable[[Tensor], Tensor] | None = None,
 ) -> Floats:
     """Embeddings of pictures and of their mirror images, summed.
 
     Args:
         model: images `(B, 3, H, W)` to embeddings `(B, d)`; in evaluation mode meanwhile, on the device it is on.
         images: uint8, `(N, 3, H, W)`; may be a memory map, of which a batch at a time is read.
+        prepare: pictures of uint8 to what the model takes.
         batch: pictures at a time.
-        prepare: pictures of uint8 to what the model takes; `centred` by default.
 
     Returns:
         `(N, d)`, of any length.
@@ -113,7 +84,6 @@ def embed(
         shown = f"{images.shape} of {images.dtype}"
         raise InvalidParameterError("images", "one or more pictures (N, 3, H, W) of uint8", shown)
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    prepare = centred if prepare is None else prepare
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

@@ -19,7 +19,7 @@ from benchmarks.paper.models import arcface, densenet, resnet, vgg, wide_resnet
 from benchmarks.paper.models.layers import Network
 from tammes.errors import InvalidParameterError, UnknownNameError, check_integer
 
-__all__ = ["NAMES", "build", "image_size", "layer_names"]
+__all__ = ["NAMES", "build", "layer_names"]
 
 _MAKERS: Mapping[str, tuple[type[Network], Callable[..., Network]]] = MappingProxyType(
     {
@@ -62,15 +62,6 @@ def build(name: str, classes: int, image_size: int | None = None, **options: Any
         if option not in known:
             raise UnknownNameError(f"option of {name}", option, known)
     return make(classes, **options)
-
-
-def image_size(name: str) -> int:
-    """Pixels a side of the images that a network was made for; all but ArcFace take other sizes as they are.
-
-    Raises:
-        UnknownNameError: if no network has this name.
-    """
-    return _find(name)[0].image_size
 
 
 def layer_names(model: nn.Module) -> dict[str, str]:
