@@ -297,7 +297,7 @@ def test_a_stopped_command_says_how_to_go_on(own, data, tmp_path, capsys, monkey
 
 
 def test_a_dry_run_does_nothing_and_tells_the_cost(own, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(cost, "measure", lambda job, device, images: cost.Cost(0.1, 100, None, 8))
+    monkeypatch.setattr(cost, "measure", lambda job, device, images, **_: cost.Cost(0.1, 100, None, 8))
     assert call(own, "--dry-run", "--out", tmp_path / "out", "--seeds", 3, "--device", "cpu") == 0
     told = capsys.readouterr().out
     assert told.count("| resnet20_") == 6

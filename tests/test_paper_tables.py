@@ -367,6 +367,24 @@ def test_durations_are_for_people(seconds, shown):
     assert cost.duration(seconds) == shown
 
 
+def test_a_network_is_measured_once_and_a_term_whatever_its_coefficient(monkeypatch):
+    asked = []
+
+    def measured(job, device, images, *, network_seconds):
+        asked.append((job.network, job.arm.loss, network_seconds))
+        return cost.Cost(1.0, images, None, 16, float(len(asked)))
+
+    monkeypatch.setattr(cost, "measure", measured)
+    sweep = config.load("figure3")
+    jobs = jobs_of(sweep, range(2))
+    found = cost.costs_of(sweep, jobs, None)
+    assert set(found) == {job.name for job in jobs}
+    assert {one.steps for one in found.values()} == {50_000}
+    assert asked == [
+        ("vgg19-bn", "none", None), ("vgg19-bn", "mma", 1.0), ("resnet20", "none", None), ("resnet20", "mma", 3.0)
+    ]  # fmt: skip
+
+
 def test_a_cost_is_scaled_from_the_images_that_were_measured(monkeypatch):
     """A network of known seconds: 2 s for 16 images, 0.25 s for the term, 0.5 s for the optimiser."""
     import paper_processes as tiny

@@ -42,6 +42,8 @@ class Cost:
     """At the peak of a measured step; None where it was not that of the whole batch."""
     measured: int
     """Images in a measured step."""
+    network_seconds: float = 0.0
+    """Of a measured step, the network's forward and backward pass."""
 
     @property
     def seconds(self) -> float:
@@ -52,7 +54,7 @@ class Cost:
 def costs_of(
     experiment: Experiment, jobs: Sequence[Job], device: torch.device, images: int | None = None
 ) -> dict[str, Cost]:
-    """The cost of each run that is given, by its name; what is alike is measured once.
+    """The cost of each run that is given, by its name; what is alike is measured once, so that it costs the same.
 
     Args:
         experiment: the table.
@@ -62,16 +64,25 @@ def costs_of(
     """
     count = IMAGES[experiment.data.name] if images is None else images
     known: dict[str, Cost] = {}
+    networks: dict[str, float] = {}
     found = {}
     for job in jobs:
-        key = dataclasses.replace(job, seed=0).digest
+        arm = job.arm if job.arm.loss == "none" else dataclasses.replace(job.arm, coef=1.0)
+        key = dataclasses.replace(job, seed=0, arm=arm).digest
         if key not in known:
-            known[key] = measure(job, device, count)
+            known[key] = measure(job, device, count, network_seconds=networks.get(job.network))
+            networks.setdefault(job.network, known[key].network_seconds)
         found[job.name] = known[key]
     return found
 
 
-def measure(job: Job, device: torch.device, images: int, make: Callable[[], nn.Module] | None = None) -> Cost:
+def measure(
+    job: Job,
+    device: torch.device,
+    images: int,
+    make: Callable[[], nn.Module] | None = None,
+    network_seconds: float | None = None,
+) -> Cost:
     """Time the steps of one run on noise.
 
     Args:
@@ -79,6 +90,7 @@ def measure(job: Job, device: torch.device, images: int, make: Callable[[], nn.M
         device: where.
         images: in the training set.
         make: the network; `models.build` by default.
+        network_seconds: of its forward and backward pass, if they were measured already.
     """
     batch = min(job.recipe.batch, _MOST[device.type])
     classes, size = CLASSES[job.data.name], job.data.image_size
@@ -101,15 +113,19 @@ def measure(job: Job, device: torch.device, images: int, make: Callable[[], nn.M
         if reg is not None:
             reg().backward()
 
-    plain = _median(network, device)
+    if network_seconds is None:
+        network_seconds = _median(network, device)
+    else:
+        network()  # for the gradients, and for the peak of memory
     rest = _median(term, device) if reg is not None else 0.0
     rest += _median(optimizer.step, device)
     whole = batch == job.recipe.batch
     return Cost(
-        plain * job.recipe.batch / batch + rest,
+        network_seconds * job.recipe.batch / batch + rest,
         Schedule(job.recipe, images).steps,
         memory.read() if whole else None,
         batch,
+        network_seconds,
     )
 
 
