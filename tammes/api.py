@@ -92,8 +92,8 @@ def solve(
         symmetry: of a search: "auto", "none", or the name of a group that is prescribed.
         antipodal: of a search: points come in pairs x, -x.
         workers: of a search: processes, from 3,000 points on threads; all cores by default.
-        checkpoint: from 3,000 points on in 3 to 8 dimensions, on a CPU, a file for the state, written every minute; the same call goes on
-            from it. It is removed at the end, unless by Ctrl-C.
+        checkpoint: from 3,000 points on in 3 to 8 dimensions, on a CPU, a file for the state, written every
+            minute; the same call goes on from it. It is removed at the end, unless by Ctrl-C.
         progress: called as the run goes on.
 
     Returns:
