@@ -105,6 +105,7 @@ def test_an_unknown_kind_is_refused(capsys):
     assert "starts, targets, ceilings, many" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", list(gpu.KINDS))
 def test_every_kind_of_row_on_a_cpu(kind, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(gpu, "STORE", tmp_path / "gpu.json")

@@ -28,6 +28,7 @@ def short(monkeypatch, *, repairs=0, iterations=4):
     monkeypatch.setattr(many, "_DENSE", (4.0, 8.0))
 
 
+@pytest.mark.slow
 def test_it_widens_the_spiral_and_says_what_it_did(monkeypatch):
     short(monkeypatch, repairs=1, iterations=12)
     result = many_search(2_100, 3, budget=Budget(None))

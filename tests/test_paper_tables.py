@@ -246,6 +246,7 @@ def test_a_csv_has_the_figures_to_the_last_bit():
     assert {one["min_angle"] for one in layers} == {"60.0"}
 
 
+@pytest.mark.slow
 def test_a_rehearsal_says_so_in_every_file(tmp_path):
     jobs = jobs_of(TABLE3, [0], smoke=True)
     results = {job.name: result(job, 50.0) for job in jobs}

@@ -105,6 +105,7 @@ def test_one_kernel_leads_to_the_same_code(monkeypatch):
     torch.compiler.reset()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [12, 90])
 def test_the_way_of_a_gpu_races_once_and_ends_as_the_other(n, monkeypatch):
     """All that CUDA does otherwise, on a CPU that is taken for a GPU."""
