@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks.paper import models, step_cost
-from tammes.errors import DeviceError, FileAccessError, InvalidParameterError
+from tammes.errors import DeviceError, FileAccessError, InvalidParameterError, TammesError
 from tammes.nn import Regularizer
 
 TINY = ["--model", "resnet20", "--size", "4", "--batch", "2", "--pairs", "1", "--no-memory"]
@@ -99,6 +99,13 @@ def test_memory_is_that_of_a_process_of_its_own():
     }
     assert mib[256] > 256 * 4 * outputs / 2**20
     assert mib[256] > 4 * mib[32]
+
+
+def test_a_process_that_fails_is_told_in_its_own_words(monkeypatch):
+    failed = step_cost.subprocess.CompletedProcess([], 1, "", "Traceback\n  ...\nOutOfMemoryError: no more\n")
+    monkeypatch.setattr(step_cost.subprocess, "run", lambda *_, **__: failed)
+    with pytest.raises(TammesError, match=r"^OutOfMemoryError: no more$"):
+        step_cost.peak("plain", step_cost.parsed(TINY))
 
 
 def test_a_measurement_that_cannot_be_made(monkeypatch, tmp_path):

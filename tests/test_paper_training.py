@@ -12,7 +12,7 @@ from torch import nn
 from benchmarks.paper import batches, checkpoint
 from benchmarks.paper.datasets import Dataset, part_of
 from benchmarks.paper.evidence import Clock, PeakMemory
-from benchmarks.paper.images import Images
+from benchmarks.paper.images import Images, Pairs
 from benchmarks.paper.processes import Crew, crew
 from benchmarks.paper.training import DivergedError, Trainer
 from tammes.errors import DeviceError, FileFormatError, InvalidParameterError
@@ -339,6 +339,18 @@ def test_peak_memory_sees_what_was_taken_since():
     assert 60 << 20 < after - before < 80 << 20
     memory.restart()
     assert memory.read() < after
+
+
+def test_a_fingerprint_tells_pairs_apart_that_have_the_same_answers():
+    whole, same = tiny.dataset(), np.arange(5) % 2 == 0
+    faces = np.arange(5 * 3 * 8 * 8, dtype=np.int64).reshape(5, 3, 8, 8).astype(np.uint8)
+    changed = faces.copy()
+    changed[4, 2, 7, 7] ^= 1
+    found = [
+        Dataset(whole.train, None, {"lfw": Pairs(*two, same)})
+        for two in ((faces, faces), (faces, changed), (changed, faces))
+    ]
+    assert len({one.fingerprint for one in found}) == 3
 
 
 def test_a_fingerprint_tells_data_apart():

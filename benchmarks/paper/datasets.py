@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.paper.augmentation import statistics
 from benchmarks.paper.config import DATA
@@ -36,18 +37,24 @@ class Dataset:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Of shapes, labels, classes and the pixels of some images: 64 hexadecimal digits."""
+        """Of shapes, labels, classes and the pixels of some images and pairs: 64 hexadecimal digits."""
         digest = hashlib.sha256()
         for images in (self.train, self.test):
             if images is not None:
-                some = np.linspace(0, len(images.labels) - 1, min(_SAMPLE, len(images.labels))).astype(np.int64)
                 digest.update(repr((images.pixels.shape, images.classes)).encode())
                 digest.update(np.ascontiguousarray(images.labels).tobytes())
-                digest.update(np.ascontiguousarray(images.pixels[some]).tobytes())
+                digest.update(_some(images.pixels))
         for name, pairs in self.pairs.items():
             digest.update(repr((name, pairs.first.shape)).encode())
             digest.update(np.ascontiguousarray(pairs.same).tobytes())
+            digest.update(_some(pairs.first) + _some(pairs.second))
         return digest.hexdigest()
+
+
+def _some(pixels: NDArray[np.uint8]) -> bytes:
+    """The pixels of some images, from the first to the last."""
+    chosen = np.linspace(0, len(pixels) - 1, min(_SAMPLE, len(pixels))).astype(np.int64)
+    return np.ascontiguousarray(pixels[chosen]).tobytes()
 
 
 def open_dataset(name: str, folder: Path) -> Dataset:

@@ -28,6 +28,7 @@ import torch
 from torch import nn
 
 from benchmarks.paper import models
+from benchmarks.paper.evidence import PeakMemory
 from tammes import bench, files
 from tammes.errors import DeviceError, TammesError, check_integer
 from tammes.nn import Regularizer
@@ -136,36 +137,41 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def peak(form: str, options: argparse.Namespace) -> float:
-    """MiB that training takes at most on top of the libraries, in a process of its own."""
+    """MiB that training takes at most on top of the libraries, in a process of its own.
+
+    Raises:
+        TammesError: if that process fails, as where memory runs out.
+    """
     command = [sys.executable, "-m", "benchmarks.paper.step_cost", "--peak-of", form]
     for name in ("model", "batch", "size", "threads", "device"):
         command += [f"--{name}", str(getattr(options, name))]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    if done.returncode:
+        raise TammesError((done.stderr.strip().splitlines() or [f"`{form}`: the process ended"])[-1])
     return int(done.stdout) / 2**20
-
-
-def _resident(label: str) -> int:
-    """Bytes of this process that are in memory, as Linux counts them."""
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(label))
 
 
 def own_peak(form: str, options: argparse.Namespace) -> int:
     """Bytes of this process: weights, gradients, momentum, and all that two steps need, one of them with a look-up."""
     small = argparse.Namespace(**(vars(options) | {"model": "resnet20", "batch": 2, "size": 8}))
     Training(form, small).step()  # libraries take their share first
-    cuda = options.device == "cuda"
-    before = torch.cuda.memory_allocated() if cuda else _resident("VmRSS")
+    memory = PeakMemory(torch.device(options.device))
+    memory.restart()
+    before = _bytes(memory)
     training = Training(form, options)
     training.step()  # from here on there is momentum
     training.forget()
-    if cuda:
-        torch.cuda.reset_peak_memory_stats()
-    else:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    memory.restart()
     for _ in range(2):
         training.step()
-    return (torch.cuda.max_memory_allocated() if cuda else _resident("VmHWM")) - before
+    return _bytes(memory) - before
+
+
+def _bytes(memory: PeakMemory) -> int:
+    found = memory.read()
+    if found is None:
+        raise DeviceError("`memory` cannot be measured on this system. Use --no-memory.")
+    return found
 
 
 # --- the report -------------------------------------------------------------------------------------------

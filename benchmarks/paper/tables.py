@@ -222,13 +222,12 @@ def as_markdown(
         "seed, between runs that began alike, ratios of one machine only. The time of a batch is the median over "
         f"training. The paper's figures are of one seed; {NOTHING} is what was not run, or what could not be verified.",
         "",
-        "## Assumed",
-        "",
-        "What the paper does not state:",
-        "",
     ]
-    lines += [f"- `{key}` = `{json.dumps(one.value)}`: {one.because}" for key, one in experiment.assumed.items()]
-    lines += ["", "## Made by", "", f"`{command}`", ""]
+    if experiment.assumed:
+        lines += ["## Assumed", "", "What the paper does not state:", ""]
+        lines += [f"- `{key}` = `{json.dumps(one.value)}`: {one.because}" for key, one in experiment.assumed.items()]
+        lines.append("")
+    lines += ["## Made by", "", f"`{command}`", ""]
     lines += [f"- {machine}" for machine in machines] or ["- nothing was run yet"]
     return "\n".join(lines) + "\n"
 
