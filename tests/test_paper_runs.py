@@ -268,7 +268,19 @@ def test_a_part_is_run_and_the_whole_is_shown(data, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(reports, "run_all", lambda part, jobs, *rest: asked.extend(jobs))
     out = tmp_path / "out"
-    words = ("table4", "--networks", "resnet20,resnet56", "--data", data, "--out", out, "--seeds", 2, "--device", "cpu")
+    words = (
+        "table4",
+        "--networks",
+        "resnet20, resnet56",
+        "--data",
+        data,
+        "--out",
+        out,
+        "--seeds",
+        2,
+        "--device",
+        "cpu",
+    )
     assert call(*words) == 0
     assert {job.network for job in asked} == {"resnet20", "resnet56"}
     assert len(asked) == 2 * 2 * 2
@@ -320,13 +332,12 @@ def test_a_dry_run_does_nothing_and_tells_the_cost(own, tmp_path, capsys, monkey
         (["nowhere.toml", "--data", "."], 1, "nowhere.toml"),
         (["table3", "--data", "nowhere", "--device", "cpu"], 1, "nowhere"),
         (["table3", "--data", ".", "--refresh-every", "0"], 1, "`refresh_every` must be an integer of at least 1"),
-        (["table3", "--data", ".", "--device", "cpu", "--amp", "fp16"], 1, "fp16"),
+        (["table3", "--data", ".", "--device", "cpu", "--amp", "fp16"], 1, "`amp` must be off or bf16 on the CPU"),
+        (["table3", "--dry-run", "--device", "cpu", "--amp", "fp16"], 1, "`amp` must be off or bf16 on the CPU"),
     ],
 )
 def test_a_wrong_command_is_told_in_one_line(words, status, said, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    if "fp16" in words:
-        generated.write_cifar100(tmp_path, classes=10, train=16, test=16)
     try:
         found = call(*words)
     except SystemExit as end:

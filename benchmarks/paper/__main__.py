@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.paper import config
 from benchmarks.paper.config import Experiment
-from benchmarks.paper.jobs import AMP, Job, jobs_of
+from benchmarks.paper.jobs import AMP, Job, check_precision, jobs_of
 from tammes.errors import TammesError
 
 if TYPE_CHECKING:
@@ -97,12 +97,13 @@ def _run(chosen: argparse.Namespace) -> int:
 
     target = chosen.target
     whole = config.read(target) if target.endswith(".toml") else config.load(TARGETS[target])
-    part = whole if chosen.networks is None else whole.only(chosen.networks.split(","))
+    part = whole if chosen.networks is None else whole.only([name.strip() for name in chosen.networks.split(",")])
     options = {"amp": chosen.amp, "refresh_every": chosen.refresh_every}
     jobs, asked = (jobs_of(one, range(chosen.seeds), **options) for one in (whole, part))
     store = runs.Store(chosen.out)
     command = f"python -m benchmarks.paper {shlex.join(_words(chosen))}"
     device = chosen.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    check_precision(chosen.amp, device)
     with crew(device) as ours:
         if chosen.dry_run:
             if ours.first:

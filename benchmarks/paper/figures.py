@@ -43,7 +43,7 @@ def draw_cosines(experiment: Experiment, jobs: Sequence[Job], results: Mapping[s
     runs = _runs(experiment, jobs, results, network)
     firsts = {name: min(found, key=lambda one: one.seed) for name, found in runs.items()}
     layers = [layer for layer in experiment.layers if any(layer in one.cosines for one in firsts.values())]
-    figure, panels = _sheet(len(layers), 2, _title(f"Figure 1: {network}", experiment), 3.9, jobs)
+    figure, panels = _sheet(len(layers), 2, _title(f"Figure 1: {network}, one seed", experiment), 3.9, jobs)
     edges = np.linspace(-1.0, 1.0, BINS + 1)
     for axes, layer in zip(panels, layers, strict=True):
         low, high, threshold = 1.0, -1.0, 0.2

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.paper.config import Arm, Data, Experiment, Recipe
-from tammes.errors import InvalidParameterError, check_integer
+from tammes.errors import DeviceError, InvalidParameterError, check_integer
 
-__all__ = ["AMP", "Job", "jobs_of"]
+__all__ = ["AMP", "Job", "check_precision", "jobs_of"]
 
 AMP = ("off", "bf16", "fp16")
 _NEAREST = {"mma", "cosine"}  # losses that look for the nearest rows
@@ -65,6 +65,16 @@ class Job:
         arm = self.arm
         what = "baseline" if arm.loss == "none" else f"{arm.loss}-{arm.coef:g}-{arm.place}"
         return f"{'smoke_' if self.smoke else ''}{self.network}_{what}_seed{self.seed}_{self.digest[:8]}"
+
+
+def check_precision(amp: str, device: str) -> None:
+    """Whether a device has this precision.
+
+    Raises:
+        DeviceError: for fp16 anywhere but on CUDA: its gradients are scaled there alone.
+    """
+    if amp == "fp16" and device != "cuda":
+        raise DeviceError("`amp` must be off or bf16 on the CPU. Got 'fp16'.")
 
 
 def jobs_of(experiment: Experiment, seeds: Iterable[int], **options: Any) -> list[Job]:

@@ -20,12 +20,12 @@ from benchmarks.paper import batches, models
 from benchmarks.paper.augmentation import HALF, Augmentation
 from benchmarks.paper.datasets import Dataset
 from benchmarks.paper.evidence import Clock, PeakMemory, layer_angles
-from benchmarks.paper.jobs import Job
+from benchmarks.paper.jobs import Job, check_precision
 from benchmarks.paper.processes import Crew
 from benchmarks.paper.regularisers import judge, regulariser
 from benchmarks.paper.schedule import Schedule
 from benchmarks.paper.verification_accuracy import verify
-from tammes.errors import DeviceError, FileFormatError, InvalidParameterError
+from tammes.errors import FileFormatError, InvalidParameterError
 from tammes.nn import Regularizer
 
 __all__ = ["DivergedError", "Silent", "Trainer", "Watch"]
@@ -84,8 +84,7 @@ class Trainer:
     ) -> None:
         self.job, self.dataset, self.crew = job, dataset, Crew() if crew is None else crew
         device = self.crew.device
-        if job.amp == "fp16" and device.type != "cuda":
-            raise DeviceError("`amp` must be off or bf16 on the CPU. Got 'fp16'.")
+        check_precision(job.amp, device.type)
         self.schedule = Schedule(job.recipe, len(dataset.train.labels))
         self._check_last_batch()
         torch.manual_seed(batches.seed_of("weights", job.seed))
