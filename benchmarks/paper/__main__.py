@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--amp", choices=AMP, default="off", help="precision of the network (off: float32)")
     parser.add_argument("--compile", action="store_true", help="torch.compile the network")
     parser.add_argument("--refresh-every", type=int, default=1, metavar="K", help="look for nearest rows every K steps")
-    parser.add_argument("--keep-weights", action="store_true", help="keep the weights of every run")
+    parser.add_argument("--keep-weights", action="store_true", help="keep the weights of the runs that are done now")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--dry-run", action="store_true", help="print the runs and what they will cost; do none")
     instead.add_argument("--report", action="store_true", help="tables and figures of what is done; do no runs")

@@ -20,7 +20,7 @@ def loss_of(arm: Arm) -> Loss:
     """The loss of an arm, on its share of the rows.
 
     Of all angles MMA and cosine take those to the nearest row (Eqs. 6, 5), MHE the energies of Eqs. 9 and 11,
-    and orthogonal `|X X^T - I|^2` of the unit rows (Eq. 14), which is a sum, not a mean.
+    and orthogonal `|X X^T - I|^2` of the unit rows, which is a sum, not a mean; Eq. 14 itself could not be read.
     """
     sample = arm.sample if arm.sample < 1.0 else None
     if arm.loss == "orthogonal":
