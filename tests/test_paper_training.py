@@ -1,6 +1,7 @@
 """Training runs of the paper's experiments: what chance decides, what is resumed, what several processes share."""
 
 import copy
+import gc
 import math
 
 import numpy as np
@@ -328,15 +329,16 @@ def test_the_time_of_a_step_is_the_median(monkeypatch):
 
 
 def test_peak_memory_sees_what_was_taken_since():
+    gc.collect()
     memory = PeakMemory(CPU)
     memory.restart()
     before = memory.read()
     if before is None:
         pytest.skip("this system does not tell")
-    block = np.ones(64 << 20, dtype=np.uint8)
+    block = np.ones(256 << 20, dtype=np.uint8)
     del block
     after = memory.read()
-    assert 60 << 20 < after - before < 80 << 20
+    assert 192 << 20 < after - before < 320 << 20  # the system may take pages of libraries back meanwhile
     memory.restart()
     assert memory.read() < after
 
