@@ -40,7 +40,8 @@ _LAST = tuple(2.0**k for k in range(13, 18))  # 8,192 to 131,072: the worst pair
 _COPIES = EXPONENTS[:12]  # to 4,096: enough to rank
 _CHANGED = EXPONENTS[3:12]  # 16: from there what was not changed keeps its structure
 _ITERATIONS = 100
-_BATCH = 16  # symmetric starts planned at once
+_BATCH = 16  # symmetric codes begun or changed at once
+_POINTS = 2_000_000  # of them together: a checkpoint is due every minute, and written between batches
 _KICK = 0.02  # spacings: enough to leave a saddle that symmetry holds
 _ALIKE = 1e-6  # smallest chords over the spacing: codes nearer than this are the same
 _ALONE = 2_000_000  # pairs in the lists above which one ladder takes all threads, and below each takes one
@@ -72,6 +73,7 @@ class Search:
         self.spacing = 2.0 * math.sin(0.5 * bounds.upper_bound(n, d).angle)
         self.plan, self.starts = Plan.of(n, d), starts
         self.alone = n * neighbours(d) > _ALONE
+        self.batch = max(2, min(_BATCH, _POINTS // n))
         self.endless = starts is None and math.isfinite(budget.left())
         self.best, self.chord, self.found_by = np.zeros((0, d)), 0.0, ""
         self.generation, self.stage, self.index, self.part = 0, 0, 0, 0
@@ -142,7 +144,7 @@ class Search:
         while self.index < due:
             leading = sorted(groups, key=lambda group: -self.scores.get(group.name, 0.0))[:3]
             chosen = groups if self.index < 2 * len(groups) else leading
-            ahead = min(_BATCH, due - self.index)
+            ahead = min(self.batch, due - self.index)
             batch = [(chosen[k % len(chosen)], k) for k in range(self.index, self.index + ahead)]
             found, status = self._together([partial(self._copy, *each) for each in batch], "copies")
             for (group, k), descended in zip(batch, found, strict=False):
@@ -188,7 +190,7 @@ class Search:
         while self.pool and self.changes < self.plan.changes:
             self.pool.sort(key=lambda member: -member.score)
             active = math.ceil(len(self.pool) * 0.5 ** (_HALVINGS * self.changes / self.plan.changes))
-            slots = [k % active for k in range(_BATCH)]
+            slots = [k % active for k in range(self.batch)]
             batch = [(groups[self.pool[slot].group], self.pool[slot], self.index + k) for k, slot in enumerate(slots)]
             found, status = self._together([partial(self._change, *each) for each in batch], "changed")
             for slot, descended in zip(slots, found, strict=False):
