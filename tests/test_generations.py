@@ -129,6 +129,27 @@ def test_a_killed_run_goes_on_with_the_same_bits(tmp_path, monkeypatch, alone):
     assert kills >= 5
 
 
+def test_a_kill_between_repairs_does_none_of_them_twice(tmp_path, monkeypatch):
+    monkeypatch.setattr(Plan, "of", classmethod(lambda cls, n, d: cls(0.4, 0.0, 1, 3)))
+    whole = search()
+    whole.go()
+    seen = []
+
+    def kill(event):
+        seen.append(event.phase)
+        if seen.count("squeeze") == 6:  # in the second round of four
+            raise SystemExit
+
+    path = tmp_path / "run.checkpoint.npz"
+    with pytest.raises(SystemExit):
+        search(keeper=path, progress=kill).go()
+    resumed = search(keeper=path)
+    resumed.go()
+    assert resumed.resumed
+    assert (resumed.best == whole.best).all()
+    assert resumed.evaluations == whole.evaluations
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_ctrl_c_in_any_stage_keeps_the_best_code(stage):
     def interrupt(event):

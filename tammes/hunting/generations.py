@@ -105,6 +105,7 @@ class Search:
                 if status is not Status.CONVERGED:
                     return self._ended(status)
                 self.stage, self.index = self.stage + 1, 0
+                self._save_if_due()
                 if self.budget.spent():
                     return Status.TIME_LIMIT
             if not self.endless:
@@ -235,6 +236,7 @@ class Search:
             if status is not Status.CONVERGED:
                 return status
             self.index += 1
+            self._save_if_due()  # not before: the round would be done again, from its own outcome
         return Status.CONVERGED
 
     def _repair(self, k: int) -> Attempt:
@@ -258,7 +260,6 @@ class Search:
             found, status = self._together([partial(self._attempt, make(k)) for k in range(count)], name)
             for descended in found:
                 self._offer(descended.points, descended.chord, name)
-            self._save_if_due()
             return status
         while self.part < count:
             attempt = make(self.part)  # from the best so far, as after a checkpoint
