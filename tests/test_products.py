@@ -65,6 +65,24 @@ def test_ctrl_c_keeps_the_best():
     assert result.code.min_angle > random_angle(50, 9)
 
 
+def test_ctrl_c_between_two_descents_keeps_the_best(monkeypatch):
+    measured, measure = [], geometry.min_angle
+
+    def interrupt(points):
+        if measured:
+            raise KeyboardInterrupt
+        measured.append(measure(points))
+        return measured[0]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(geometry, "min_angle", interrupt)
+        patched.setattr("tammes.hunting.products.SphericalCode", lambda points: points)
+        patched.setattr("tammes.hunting.products.Result", lambda code, _, status, *__, **___: (code, status))
+        points, status = products_search(50, 9, starts=3)
+    assert status is Status.INTERRUPTED
+    assert measure(points) == measured[0] > random_angle(50, 9)
+
+
 def test_solve_comes_here_above_eight_dimensions(monkeypatch):
     monkeypatch.setattr("tammes.api.LARGE_FROM", 100)
     assert tammes.solve(100, 9, starts=1).phases[0]["phase"] == "products"

@@ -1,12 +1,13 @@
 """The search in tensors."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from tammes.errors import InvalidParameterError
-from tammes.hunting import many
+from tammes.hunting import many, tensor
 from tammes.hunting.tensor import tensor_search
 from tammes.solvers import continuation, device_memory, forces, fused, neighbourhoods
 from tammes.solvers.fused import Fused
@@ -39,6 +40,20 @@ def test_ctrl_c_keeps_a_code():
 
     result = tensor_search(20, 3, starts=4, seed=0, budget=Budget(None), progress=interrupt)
     assert result.status is Status.INTERRUPTED
+
+
+def test_ctrl_c_in_a_polish_that_gains_nothing_ends_the_search_too(monkeypatch):
+    real, polished = tensor.polish, []
+
+    def interrupted(points, **more):
+        polished.append(real(points, **more))
+        return polished[0] if len(polished) == 1 else replace(polished[-1], after=0.0, status=Status.INTERRUPTED)
+
+    monkeypatch.setattr(tensor, "polish", interrupted)
+    result = tensor_search(12, 3, starts=60, seed=0, budget=Budget(None))
+    assert result.status is Status.INTERRUPTED
+    assert result.code.min_angle == polished[0].after
+    assert len(polished) == 2
 
 
 def counted(monkeypatch, fits):

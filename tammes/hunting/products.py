@@ -66,23 +66,28 @@ def products_search(
     iterations = prototypes.affordable(n, d)
     best: Floats | None = None
     angle, tried, evaluations, status = 0.0, 0, 0, Status.STARTS
-    while best is None or ((due is None or tried < due) and status is Status.STARTS):
-        points = np.random.default_rng([seed, tried]).standard_normal((n, d))
-        descended = prototypes.descend(
-            points,
-            iterations=iterations,
-            rival=math.inf if best is None else math.cos(angle),
-            budget=budget,
-            progress=partial(_pass_on, progress, angle),
-        )
-        tried, evaluations = tried + 1, evaluations + descended.evaluations
-        reached = geometry.min_angle(descended.points)
-        if best is None or reached > angle:
-            best, angle = descended.points, reached
-        if descended.status in (Status.INTERRUPTED, Status.TIME_LIMIT):
-            status = descended.status
-        elif budget.spent():
-            status = Status.TIME_LIMIT
+    try:
+        while best is None or ((due is None or tried < due) and status is Status.STARTS):
+            points = np.random.default_rng([seed, tried]).standard_normal((n, d))
+            descended = prototypes.descend(
+                points,
+                iterations=iterations,
+                rival=math.inf if best is None else math.cos(angle),
+                budget=budget,
+                progress=partial(_pass_on, progress, angle),
+            )
+            tried, evaluations = tried + 1, evaluations + descended.evaluations
+            reached = geometry.min_angle(descended.points)
+            if best is None or reached > angle:
+                best, angle = descended.points, reached
+            if descended.status in (Status.INTERRUPTED, Status.TIME_LIMIT):
+                status = descended.status
+            elif budget.spent():
+                status = Status.TIME_LIMIT
+    except KeyboardInterrupt:  # between two descents
+        if best is None:
+            raise
+        status = Status.INTERRUPTED
     if status is Status.TIME_LIMIT and evaluations <= 1:
         status = Status.START
     phase = {

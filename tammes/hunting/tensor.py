@@ -100,9 +100,9 @@ def tensor_search(
             if best is None or polished.after > best.after:
                 best = polished
             if polished.status is Status.INTERRUPTED:
+                status = Status.INTERRUPTED
                 break
-        assert best is not None
-        if Status.INTERRUPTED in (top.status, best.status):
+        if Status.INTERRUPTED in (top.status, status):
             status = Status.INTERRUPTED
             break
         if budget.spent():
