@@ -12,11 +12,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tammes.errors import UnknownNameError, WorkersLostError
+from tammes.errors import InvalidParameterError, UnknownNameError, WorkersLostError
 from tammes.hunting import crew as crews
+from tammes.hunting import session
 from tammes.hunting.crew import Crew, cores
 from tammes.hunting.hunt import Hunt, Limits, Problem
 from tammes.hunting.rounds import Outcome, Round
+from tammes.hunting.session import search
 from tammes.solvers.run import Status
 
 TASKS = [Round(k, 20, 4, 3, arm, 3, 1.2) for k, arm in enumerate(["random/4", "hinge/32", "symmetric"])]
@@ -166,6 +168,62 @@ def test_nobody_waits_for_ever(monkeypatch):
     monkeypatch.setattr(crews, "_GRACE", 0.1)
     with Crew(0, Silent()) as crew, pytest.raises(WorkersLostError, match="has not come back long after its time"):
         crew.submit(Round(0, 12, 3, 0, "random/4", 1, 1.0, deadline=time.time())).result()
+
+
+def test_processes_of_our_own_are_waited_for(pair, monkeypatch):
+    monkeypatch.setattr(crews, "_GRACE", -1e9)
+    outcome = pair.submit(replace(TASKS[0], deadline=time.time())).result()
+    assert outcome.tried >= 1
+    assert pair.redone == 0
+
+
+def test_a_code_that_reached_the_target_is_kept_though_nobody_polishes_it():
+    class Unpolished(Executor):
+        def __init__(self, error):
+            self.error = error
+
+        def submit(self, work, task, *more):
+            future = Future()
+            if task.kind == "polish":
+                future.result = self.interrupt if self.error is KeyboardInterrupt else future.result
+                future.set_exception(self.error())
+            else:
+                future.set_result(work(task, *more))
+            return future
+
+        def interrupt(self):
+            raise self.error
+
+    for error, status in ((MemoryError, Status.WORKERS_LOST), (KeyboardInterrupt, Status.INTERRUPTED)):
+        result = search(30, 3, target=37.0, executor=Unpolished(error))
+        assert result.status is status
+        assert result.code.min_angle_degrees >= 37.0
+        assert result.phases[0]["code"] == "relaxed"
+
+
+def test_many_points_take_the_crews_threads_and_nobody_elses(monkeypatch):
+    taken = []
+
+    def threads(*_, workers, **__):
+        taken.append(workers)
+        raise StopIteration
+
+    monkeypatch.setattr(session, "scale_search", threads)
+    with Crew(2) as crew, pytest.raises(StopIteration):
+        search(3_000, 3, crew=crew)
+    assert taken == [2]
+    executor = Unreliable(pass_on)
+    with Crew(0, executor) as crew, pytest.raises(InvalidParameterError, match="`executor` must be left out from"):
+        search(3_000, 3, crew=crew)
+    assert executor.jobs == 0
+
+
+def test_every_search_counts_its_own_redone_rounds():
+    with Crew(0, Unreliable(lose)) as crew:
+        results = [search(14, 3, starts=12, crew=crew) for _ in range(2)]
+    counts = [result.settings["redone"] for result in results]
+    assert sum(counts) == crew.redone
+    assert min(counts) > 0
 
 
 def test_an_executor_that_takes_no_more_work_is_an_error():

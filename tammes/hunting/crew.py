@@ -27,7 +27,7 @@ __all__ = ["Crew", "Pending", "cores"]
 
 _TRIES = 4
 """How often a round is done before it is given up: more than one bad worker would be needed."""
-_GRACE = 60.0  # seconds after its deadline that an outcome may take to come back
+_GRACE = 60.0  # seconds after its deadline that an outcome may take to come back from somebody else
 
 _stop: Any = None  # of this worker process: a byte of shared memory. A lock, as in an Event, might die with its holder
 
@@ -84,7 +84,8 @@ class _Sent:
     def _await(self) -> Outcome:
         """The outcome; not for ever, whatever becomes of those who were to bring it."""
         while not self._future.done():
-            if time.time() > self._task.deadline + _GRACE:
+            # Processes of our own are waited for: they say so when they die, and a polish may take its time.
+            if not self._crew.own and time.time() > self._task.deadline + _GRACE:
                 raise WorkersLostError(f"round {self._task.index} has not come back long after its time")
             if not self._crew.reachable():
                 raise WorkersLostError("those who schedule their work went away")
@@ -107,6 +108,7 @@ class Crew:
         reachable: whether they can still be asked, where an executor's own futures would never say so.
 
     Attributes:
+        own: whether the workers are processes of this machine, or this process, and nobody else's.
         redone: rounds that had to be done again, because a worker or its outcome was lost.
     """
 
@@ -117,7 +119,7 @@ class Crew:
         self.reachable = reachable
         self.redone = 0
         self._under_way: list[Future[Outcome]] = []
-        self._own = executor is None
+        self.own = executor is None
         self._pool: Executor | None = executor
         self._halt: Any = None
         if executor is None and workers > 1:
@@ -136,7 +138,7 @@ class Crew:
     def _send(self, task: Round) -> Future[Outcome]:
         """Hand a round out; to new processes where the old ones are gone."""
         assert self._pool is not None
-        if self._own:
+        if self.own:
             with _main_left_out():
                 try:
                     sent = self._pool.submit(_work, task)
@@ -169,7 +171,7 @@ class Crew:
     def dismiss(self) -> None:
         """Recall, and send the workers home."""
         self.recall()
-        if self._own and self._pool is not None:
+        if self.own and self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
     def __enter__(self) -> Crew:

@@ -221,19 +221,27 @@ class Hunt:
             self.ending = True
             save(self)
 
-    def finish(self, crew: Crew) -> None:
-        """Polish the best code if it reached a target without."""
+    def finish(self, crew: Crew) -> Status:
+        """Polish the best code if it reached a target without; whoever hinders that, the code is kept."""
         best = self.pool.best
         if best is None or best.status != RELAXED:
-            return
+            return Status.TARGET
         problem, kept = self.problem, self._prescribed is not None
         group = None if self._prescribed is None else self._prescribed.name
         task = Round(
             self.applied, problem.n, problem.d, problem.seed, "polish", 1, 0.0, 0.0, best.points, math.inf, group, kept
         )
-        found = crew.submit(task).result().found[0]
+        try:
+            found = crew.submit(task).result().found[0]
+        except KeyboardInterrupt:
+            crew.recall()
+            return Status.INTERRUPTED
+        except WorkersLostError as error:
+            self.lost = str(error)
+            return Status.WORKERS_LOST
         self.pool.members = [member for member in self.pool.members if member is not best]
         self.pool.add(Member(found.points, found.angle, found.status, best.arm, best.group))
+        return Status.TARGET
 
     def _ahead(self) -> int:
         """How many rounds are planned beyond those taken in: more, as there are more of them."""

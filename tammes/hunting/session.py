@@ -94,11 +94,16 @@ def search(
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise InvalidParameterError(name, "an integer of at least 1", value)
     if target is None and symmetry == "auto" and not antipodal and is_large(n, d):
-        if executor is not None or scheduler is not None:
-            name, given = ("scheduler", scheduler) if executor is None else ("executor", executor)
+        if executor is not None or scheduler is not None or (crew is not None and not crew.own):
+            name, given = ("executor", executor) if scheduler is None else ("scheduler", scheduler)
+            given = "somebody else's workers" if given is None else given
             raise InvalidParameterError(name, f"left out from {LARGE_FROM} points on, where threads work", given)
-        return _large(problem, time_limit, starts, workers, archive, resume=resume, progress=progress)
-    many = 1 if executor is not None or scheduler is not None or crew is not None else workers or cores()
+        threads = workers if crew is None else crew.workers
+        return _large(problem, time_limit, starts, threads, archive, resume=resume, progress=progress)
+    if crew is not None:
+        many = crew.workers if crew.own else 1
+    else:
+        many = 1 if executor is not None or scheduler is not None else workers or cores()
     memory.require("n", n, many * needed(n, d), f"a search for {n} points in R^{d} with {many} workers")
     aim = None if target is None else check_target(target, n, d, antipodal=antipodal)
     limits = Limits(time_limit, starts, aim)
@@ -108,9 +113,10 @@ def search(
     with contextlib.ExitStack() as stack:
         wanted = hired(workers, executor=executor, scheduler=scheduler)
         hands = stack.enter_context(wanted) if crew is None else crew
+        redone = hands.redone
         status = hunt.run(limits, crew=hands, progress=progress, save=keeper.keep)
         if status is Status.TARGET:
-            hunt.finish(hands)
+            status = hunt.finish(hands)
     best = hunt.pool.best
     if best is None:
         if status is Status.INTERRUPTED:
@@ -125,7 +131,7 @@ def search(
         "target_degrees": None if aim is None else math.degrees(aim),
         "workers": hands.workers,
         "scheduler": scheduler,
-        "redone": hands.redone,
+        "redone": hands.redone - redone,
         "resumed": resumed,
         "archive": None if archive is None else str(archive.folder),
     }
