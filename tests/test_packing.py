@@ -1,12 +1,15 @@
 """The most points at an angle: what closed forms and bounds settle, what is hunted for, what is refused."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from tammes.errors import InvalidParameterError
+from tammes.errors import InvalidParameterError, WorkersLostError
+from tammes.hunting import packing
 from tammes.hunting.archive import Archive
 from tammes.hunting.packing import largest_size, pack
+from tammes.solvers.run import Status
 
 
 @pytest.mark.parametrize(
@@ -81,6 +84,44 @@ def test_the_command(run, tmp_path):
     assert "12 found, no more are possible (proved optimum)" in out
     assert "n = 12 (at most 12)" in err
     assert (tmp_path / "twelve.npy").exists()
+
+
+@pytest.mark.parametrize(
+    ("failing", "status", "exits", "said"),
+    [
+        (KeyboardInterrupt(), Status.INTERRUPTED, 130, ""),
+        (WorkersLostError("all gone"), Status.WORKERS_LOST, 1, "The workers are lost: all gone."),
+    ],
+)
+@pytest.mark.parametrize("found_before", [False, True])
+def test_what_ends_a_later_probe_is_told_and_the_best_is_kept(
+    failing, status, exits, said, found_before, monkeypatch, run, tmp_path
+):
+    """At 43 degrees bounds allow more points than there are: several sizes are probed."""
+    real, probed = packing.search, []
+
+    def failed(n, d, **settings):
+        probed.append(n)
+        if len(probed) < 3:
+            return real(n, d, **settings | {"starts": 8, "time_limit": None})
+        if found_before:
+            lost = {"lost": str(failing)}
+            return replace(real(n, d, **settings | {"starts": 8, "target": None}), status=status, phases=(lost,))
+        raise failing
+
+    monkeypatch.setattr(packing, "search", failed)
+    found = pack(3, 43.0, time_limit=60.0, workers=1)
+    assert found.status is status
+    assert len(probed) == 3
+    assert len(found.probes) == 2 + found_before
+    assert found.result.code.min_angle_degrees >= 43.0 - 1e-9
+    assert found.n < found.limit
+    probed.clear()
+    code, out, err = run("search", "--d", 3, "--angle", 43, "--workers", 1, "--archive", "a", "-o", "best.npy")
+    assert code == exits
+    assert "most points" in out
+    assert said in err
+    assert (tmp_path / "best.npy").exists()
 
 
 @pytest.mark.parametrize(

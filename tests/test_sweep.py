@@ -1,12 +1,14 @@
 """A sweep over sizes: one budget, tables as it goes, verdicts against what is known."""
 
 import csv
+from dataclasses import replace
 
 import pytest
 
 from tammes.errors import FileAccessError
 from tammes.hunting import sweep
 from tammes.hunting.archive import Archive
+from tammes.solvers.run import Status
 
 SETTINGS = {
     "target": None,
@@ -60,6 +62,24 @@ def test_ctrl_c_ends_it_with_what_there_is(tmp_path, monkeypatch):
     assert stopped
     assert len(rows) == 1
     assert (tmp_path / sweep.CSV).exists()
+
+
+def test_lost_workers_end_it_as_what_they_are(tmp_path, monkeypatch, run):
+    real = sweep.search
+
+    def lost(n, d, **settings):
+        return replace(real(n, d, **settings), status=Status.WORKERS_LOST)
+
+    monkeypatch.setattr(sweep, "search", lost)
+    rows, stopped = sweep.run(3, [13, 14], 10.0, SETTINGS | {"archive": None}, tmp_path)
+    assert not stopped
+    assert [(row.n, row.status) for row in rows] == [(13, "workers-lost")]
+    options = ("--time", "2s", "--starts", 8, "--workers", 1, "--archive", "a", "-o", "out")
+    status, out, err = run("search", "--d", 3, "--n", "13..14", *options)
+    assert status == 1
+    assert "sweep.md" in out
+    assert "The workers are lost: the sweep ended at n = 13" in err
+    assert (tmp_path / "out" / sweep.CSV).exists()
 
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path):

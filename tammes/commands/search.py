@@ -14,7 +14,7 @@ from tammes.options import Dimension, Force, Json, duration, integer
 from tammes.terminal import interruptible, print_json, progress_bar, uninterrupted
 
 if TYPE_CHECKING:
-    from tammes.result import Result
+    from tammes.solvers.run import Status
 
 __all__ = ["Antipodal", "Symmetry", "Workers", "search", "sizes"]
 
@@ -126,16 +126,15 @@ def search(
         print_json(result.to_dict() | {"file": saved[0]})
     else:
         report.console().print(report.result_block(result, saved))
-    _exit_as(result)
+    _exit_as(result.status, result.phases[-1].get("lost", "") if result.phases else "")
 
 
-def _exit_as(result: Result) -> None:
-    """The exit status of a search that did not come to its own end."""
-    if result.interrupted:
+def _exit_as(status: Status, lost: str = "") -> None:
+    """The exit status of a search that did not come to its own end; `lost` says why the workers are."""
+    if status.code == "interrupted":
         raise typer.Exit(130)
-    if result.status.code == "workers-lost":
-        lost = result.phases[-1].get("lost", result.status.sentence)
-        raise WorkersLostError(str(lost).removeprefix("The workers are lost: ").rstrip("."))
+    if status.code == "workers-lost":
+        raise WorkersLostError(lost.removeprefix("The workers are lost: ").rstrip(".") or "what was found is kept")
 
 
 def _pack(
@@ -168,7 +167,7 @@ def _pack(
         out = report.console()
         out.print(report.packing_block(found))
         out.print(report.result_block(found.result, saved))
-    _exit_as(found.result)
+    _exit_as(found.status, found.lost)
 
 
 def _sweep(
@@ -210,3 +209,6 @@ def _sweep(
         print(f"{folder / sweep.MARKDOWN}")
     if interrupted:
         raise typer.Exit(130)
+    lost = next((str(row.n) for row in rows if row.status == "workers-lost"), None)
+    if lost is not None:
+        raise WorkersLostError(f"the sweep ended at n = {lost}, and the same command goes on")

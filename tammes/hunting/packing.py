@@ -18,7 +18,7 @@ from typing import Any
 from tammes import tables
 from tammes.api import solve
 from tammes.closed_forms import check_size, closed_form
-from tammes.errors import InvalidParameterError
+from tammes.errors import InvalidParameterError, WorkersLostError
 from tammes.hunting.cluster import hired
 from tammes.hunting.session import search
 from tammes.result import Result
@@ -56,6 +56,10 @@ class Packing:
     """The bound that says so."""
     probes: tuple[Probe, ...]
     """Sizes tried, in order."""
+    status: Status
+    """How the last probe ended; that of the result where there was none."""
+    lost: str = ""
+    """Why the workers were lost, if they were."""
 
     @property
     def n(self) -> int:
@@ -129,16 +133,20 @@ def pack(
         settings: of every `search`: seed, symmetry, archive, resume.
 
     Returns:
-        The best code found, and what is possible. Ctrl-C returns what was found so far.
+        The best code found, and what is possible. Ctrl-C returns what was found so far, and so do lost workers,
+        with that status.
 
     Raises:
         InvalidParameterError: as `largest_size`.
+        WorkersLostError: if the workers are lost before anything is found.
     """
     limit, name = largest_size(degrees, d)
     began = time.monotonic()
     probes: list[Probe] = []
+    lost = ""
     low = _closed(degrees, d, limit)
     best = solve(low, d)
+    status = best.status
     high = limit + 1  # the first size that was not reached, or is not possible
     n = limit
     with hired(workers, executor=executor, scheduler=scheduler) as crew:
@@ -149,7 +157,21 @@ def pack(
             last = high == low + 1  # of the sizes not reached, the smallest: it gets what is left
             n = high if last else n
             seconds = left if last else max(_LEAST_SECONDS, _SHARE * left)
-            result = search(n, d, target=degrees - _SLACK, time_limit=seconds, crew=crew, **settings)
+            try:
+                result = search(n, d, target=degrees - _SLACK, time_limit=seconds, crew=crew, **settings)
+            except KeyboardInterrupt:  # before anything of this size was found
+                if not probes:
+                    raise
+                status = Status.INTERRUPTED
+                break
+            except WorkersLostError as error:
+                if not probes:
+                    raise
+                status, lost = Status.WORKERS_LOST, str(error)
+                break
+            status = result.status
+            if status is Status.WORKERS_LOST:
+                lost = str(result.phases[-1].get("lost", status.sentence))
             angle = result.code.min_angle_degrees
             probes.append(Probe(n, angle, angle >= degrees - _SLACK))
             show(probes[-1], limit)
@@ -158,11 +180,11 @@ def pack(
                 high = max(high, n + 1)
             else:
                 high = n
-            if result.interrupted or result.status is Status.WORKERS_LOST or (last and not probes[-1].reached):
+            if status in (Status.INTERRUPTED, Status.WORKERS_LOST) or (last and not probes[-1].reached):
                 break
             guess = _largest_known(degrees, d) if len(probes) == 1 else int(n * (angle / degrees) ** (d - 1))
             n = min(max(guess, low + 1), max(high - 1, low + 1))
-    return Packing(best, degrees, limit, name, tuple(probes))
+    return Packing(best, degrees, limit, name, tuple(probes), status, lost)
 
 
 def _largest_known(degrees: float, d: int) -> int:

@@ -95,8 +95,9 @@ def search(
             raise InvalidParameterError(name, "an integer of at least 1", value)
     if target is None and symmetry == "auto" and not antipodal and is_large(n, d):
         if executor is not None or scheduler is not None or (crew is not None and not crew.own):
-            name, given = ("executor", executor) if scheduler is None else ("scheduler", scheduler)
-            given = "somebody else's workers" if given is None else given
+            name, given = ("scheduler", scheduler) if executor is None else ("executor", executor)
+            if crew is not None:
+                name, given = "executor or scheduler", "a crew of somebody else's workers"
             raise InvalidParameterError(name, f"left out from {LARGE_FROM} points on, where threads work", given)
         threads = workers if crew is None else crew.workers
         return _large(problem, time_limit, starts, threads, archive, resume=resume, progress=progress)

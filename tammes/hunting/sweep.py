@@ -73,7 +73,7 @@ def run(
         show: called with every row, the searches done and their number in this pass.
 
     Returns:
-        The rows in order of n, and whether Ctrl-C ended the sweep.
+        The rows in order of n, and whether Ctrl-C ended the sweep. Where lost workers did, a row has that status.
 
     Raises:
         FileAccessError: if the tables cannot be written.
@@ -101,7 +101,7 @@ def run(
                 _write(folder, [rows[m] for m in sorted(rows)])
                 show(rows[n], done + 1, len(left))
                 if result.interrupted or result.status is Status.WORKERS_LOST:
-                    return [rows[m] for m in sorted(rows)], True
+                    return [rows[m] for m in sorted(rows)], result.interrupted
             left = [n for n in left if rows[n].status not in finished]
     return [rows[m] for m in sorted(rows)], False
 
