@@ -171,6 +171,17 @@ def test_many_points_are_searched_as_solve_does_and_go_to_the_archive(tmp_path):
     assert result.method == ("ladder", "squeeze")
     entry = archive.get(3_000, 3)
     assert entry.code.digest == result.code.digest
-    assert not list((tmp_path / "archive" / "search").iterdir())
+    again = search(3_000, 3, time_limit=2.0, archive=archive)  # goes on, where it would do the same things again
+    assert [run.settings["resumed"] for run in (result, again)] == [False, True]
+    assert again.phases[0]["evaluations"] > result.phases[0]["evaluations"]
+    assert again.code.min_angle >= result.code.min_angle
+    assert archive.get(3_000, 3).code.digest == again.code.digest
+    other = search(3_000, 3, time_limit=2.0, starts=3, archive=archive)
+    assert not other.settings["resumed"]
+    assert not search(3_000, 3, time_limit=2.0, archive=archive, resume=False).settings["resumed"]
+    assert {path.name for path in (tmp_path / "archive" / "search").iterdir()} == {
+        "d3_n03000_seed0_large.npz",
+        "d3_n03000_seed0_large_starts3.npz",
+    }
     with ThreadPoolExecutor(1) as pool, pytest.raises(InvalidParameterError, match="`executor` must be left out from"):
         search(3_000, 3, executor=pool)

@@ -63,6 +63,7 @@ def scale_search(
     budget: Budget | None = None,
     workers: int | None = None,
     checkpoint: Path | None = None,
+    going_on: bool = False,
     progress: ProgressCallback = silent,
 ) -> Result:
     """A code of many points: one generation of starts, ladders and repairs, or as many as the time allows.
@@ -78,6 +79,7 @@ def scale_search(
         budget: of time; without a limit, one generation.
         workers: threads; all cores by default.
         checkpoint: file of the state, written every minute, taken up where it exists, removed at the end.
+        going_on: write the state where the time limit ends the run, so that the next one goes on from there.
         progress: called as the run goes on.
 
     Returns:
@@ -96,7 +98,9 @@ def scale_search(
     keeper = Checkpoint(checkpoint, problem)
     run = Search(n, d, seed, starts, budget, workers or cores(), keeper, progress)
     status = run.go()
-    if status is not Status.INTERRUPTED:
+    if going_on and status is Status.TIME_LIMIT:
+        keeper.save(*run.state())
+    elif status is not Status.INTERRUPTED:
         keeper.remove()
     code = SphericalCode(run.best)
     settings: dict[str, Any] = {

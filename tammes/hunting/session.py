@@ -171,7 +171,7 @@ def _large(
     path = None
     if archive is not None:
         place = saved.path_of(archive.folder, problem)
-        path = place.with_name(f"{place.stem}_large.npz")
+        path = place.with_name(f"{place.stem}_large{'' if starts is None else f'_starts{starts}'}.npz")
         path.parent.mkdir(parents=True, exist_ok=True)
         if not resume:
             path.unlink(missing_ok=True)
@@ -183,6 +183,7 @@ def _large(
         budget=Budget(time_limit),
         workers=workers,
         checkpoint=path,
+        going_on=True,
         progress=progress,
     )
     if archive is not None:
