@@ -168,6 +168,23 @@ def test_a_scheduler_that_does_not_answer(monkeypatch):
         hired(scheduler=address).__enter__()
 
 
+def test_the_greeting_has_the_certificates_of_the_site(monkeypatch):
+    import distributed
+
+    asked = []
+
+    async def connect(address, **more):
+        asked.append((address, more))
+        raise OSError("nobody")
+
+    certificates = {"ssl_context": object(), "require_encryption": True}
+    monkeypatch.setattr(distributed.Security, "get_connection_args", lambda self, role: {role: certificates}["client"])
+    monkeypatch.setattr(distributed.comm, "connect", connect)
+    with pytest.raises(WorkersLostError, match="no Dask scheduler answers at tls://127"):
+        hired(scheduler="tls://127.0.0.1:1").__enter__()
+    assert asked == [("tls://127.0.0.1:1", {"timeout": cluster._SECONDS, **certificates})]
+
+
 @pytest.mark.parametrize("address", ["", "nonsense://x:1", "tcp://host:notaport"])
 def test_an_address_that_is_none(address):
     with pytest.raises((InvalidParameterError, WorkersLostError)) as caught:

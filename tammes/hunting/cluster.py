@@ -83,9 +83,11 @@ def _await_answer(distributed: Any, address: str) -> None:
     Raises:
         OSError, TimeoutError: if nobody answers.
     """
+    # As the site's configuration has it: a scheduler on tls:// talks to nobody without a certificate.
+    secured = distributed.Security().get_connection_args("client")
 
     async def greet() -> None:
-        comm = await asyncio.wait_for(distributed.comm.connect(address, timeout=_SECONDS), _SECONDS)
+        comm = await asyncio.wait_for(distributed.comm.connect(address, timeout=_SECONDS, **secured), _SECONDS)
         await comm.close()
 
     with ThreadPoolExecutor(1) as aside:  # a notebook's thread has a loop of its own, already running
