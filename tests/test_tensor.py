@@ -56,6 +56,22 @@ def test_ctrl_c_in_a_polish_that_gains_nothing_ends_the_search_too(monkeypatch):
     assert len(polished) == 2
 
 
+def test_ctrl_c_between_two_batches_keeps_the_best(monkeypatch):
+    descend, batches = continuation.descend, []
+
+    def interrupt(points, **more):
+        batches.append(len(points))
+        if len(batches) == 2:
+            raise KeyboardInterrupt
+        return descend(points, **more)
+
+    monkeypatch.setattr(continuation, "descend", interrupt)
+    result = tensor_search(12, 3, starts=60, seed=0, budget=Budget(None))
+    assert result.status is Status.INTERRUPTED
+    assert result.settings["starts"] == batches[0]
+    assert result.code.min_angle == pytest.approx(math.acos(1 / math.sqrt(5)), abs=1e-13)
+
+
 def counted(monkeypatch, fits):
     """The sizes of the batches that are tried; larger ones than fit run out of memory half-way up the ladder."""
     sizes, real = [], forces.All.__call__

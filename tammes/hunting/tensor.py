@@ -73,41 +73,46 @@ def tensor_search(
     largest = batch(n, d, where)
     best: Polished | None = None
     tried, batches, status = 0, 0, Status.STARTS
-    while best is None or starts is None or tried < starts:
-        size = min(largest, _SMALLEST << (batches // len(_FIRST)))
-        count = size if starts is None else min(size, starts - tried)
-        rows = [np.random.default_rng([seed, k]).standard_normal((n, d)) for k in range(tried, tried + count)]
-        points = np.stack(rows)
-        points /= np.linalg.norm(points, axis=2, keepdims=True)
+    try:
+        while best is None or starts is None or tried < starts:
+            size = min(largest, _SMALLEST << (batches // len(_FIRST)))
+            count = size if starts is None else min(size, starts - tried)
+            rows = [np.random.default_rng([seed, k]).standard_normal((n, d)) for k in range(tried, tried + count)]
+            points = np.stack(rows)
+            points /= np.linalg.norm(points, axis=2, keepdims=True)
 
-        def attempt(some: int, points: Floats = points, first: float = _FIRST[batches % len(_FIRST)]) -> Descended:
-            return descend(
-                points[:some],
-                exponents=ladder(first, _LAST),
-                device=where,
-                budget=budget,
-                progress=progress,
-                forces=All(fused=fused),
-            )
+            def attempt(some: int, points: Floats = points, first: float = _FIRST[batches % len(_FIRST)]) -> Descended:
+                return descend(
+                    points[:some],
+                    exponents=ladder(first, _LAST),
+                    device=where,
+                    budget=budget,
+                    progress=progress,
+                    forces=All(fused=fused),
+                )
 
-        top, fitted = halving(attempt, count, n=n, d=d)
-        largest = largest if fitted == count else fitted
-        tried, batches = tried + fitted, batches + 1
-        for k in np.argsort(top.predicted, kind="stable")[:_POLISHED].tolist():
-            if best is not None and budget.spent():
-                break
-            polished = polish(top.points[k], budget=budget, progress=progress)
-            if best is None or polished.after > best.after:
-                best = polished
-            if polished.status is Status.INTERRUPTED:
+            top, fitted = halving(attempt, count, n=n, d=d)
+            largest = largest if fitted == count else fitted
+            tried, batches = tried + fitted, batches + 1
+            for k in np.argsort(top.predicted, kind="stable")[:_POLISHED].tolist():
+                if best is not None and budget.spent():
+                    break
+                polished = polish(top.points[k], budget=budget, progress=progress)
+                if best is None or polished.after > best.after:
+                    best = polished
+                if polished.status is Status.INTERRUPTED:
+                    status = Status.INTERRUPTED
+                    break
+            if Status.INTERRUPTED in (top.status, status):
                 status = Status.INTERRUPTED
                 break
-        if Status.INTERRUPTED in (top.status, status):
-            status = Status.INTERRUPTED
-            break
-        if budget.spent():
-            status = Status.TIME_LIMIT
-            break
+            if budget.spent():
+                status = Status.TIME_LIMIT
+                break
+    except KeyboardInterrupt:  # between a descent and a polish
+        if best is None:
+            raise
+        status = Status.INTERRUPTED
     assert best is not None
     settings: dict[str, Any] = {"start": "standard normal", "starts": tried, "seed": seed, "device": str(where)}
     phase = {
