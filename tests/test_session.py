@@ -164,6 +164,14 @@ def test_a_stored_codes_symmetry_is_not_taken_for_the_prescribed_one(tmp_path):
     assert np.abs(turn[:, None] - result.code.points[None]).max(axis=2).min(axis=1).max() < 1e-9
 
 
+def test_many_points_in_many_dimensions_are_searched_in_products(tmp_path, monkeypatch):
+    monkeypatch.setattr("tammes.hunting.session.LARGE_FROM", 40)
+    archive = Archive(tmp_path / "archive")
+    result = search(40, 9, starts=1, archive=archive)
+    assert result.phases[0]["phase"] == "products"
+    assert archive.get(40, 9).code.digest == result.code.digest
+
+
 @pytest.mark.slow
 def test_many_points_are_searched_as_solve_does_and_go_to_the_archive(tmp_path):
     archive = Archive(tmp_path / "archive")

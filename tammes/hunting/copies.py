@@ -95,6 +95,8 @@ def changed(group: Group, points: Floats, images: Images, spacing: float, rng: n
     m = n - len(images.owner)
     generic = int((images.sizes(m) == group.order).sum())  # the others stay on their axes
     free = points[:m].copy()
+    if generic == 0:
+        return points.copy()
     pressure = large.pressed(points, _SHARP, spacing=spacing)[:generic] * rng.random(generic) ** 0.5
     tight = int(np.argmax(pressure))
     if rng.integers(_JUMPS) == 0:

@@ -18,8 +18,9 @@ from tammes.hunting.cluster import hired
 from tammes.hunting.crew import Crew, cores
 from tammes.hunting.deletion import is_antipodal
 from tammes.hunting.hunt import Hunt, Limits, Problem
-from tammes.hunting.plans import LARGE_FROM, is_large
+from tammes.hunting.plans import LARGE_FROM, LISTED, is_large
 from tammes.hunting.pool import Member
+from tammes.hunting.products import products_search
 from tammes.hunting.scale import scale_search
 from tammes.point_groups import parse
 from tammes.result import Result
@@ -54,7 +55,7 @@ def search(
 
     Stops when a proven bound is met, when the target is reached, when every kind of start and every
     symmetry that fits n had its share and the same best code came ten times from three families, or
-    at a limit. A known best value stops it only as `target="best-known"`. From 3,000 points on in d = 3 to 8
+    at a limit. A known best value stops it only as `target="best-known"`. From 3,000 points on
     the search is that of `solve` for many points.
 
     Args:
@@ -93,7 +94,7 @@ def search(
     for name, value in (("starts", starts), ("workers", workers)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise InvalidParameterError(name, "an integer of at least 1", value)
-    if target is None and symmetry == "auto" and not antipodal and is_large(n, d):
+    if target is None and symmetry == "auto" and not antipodal and n >= LARGE_FROM and d >= LISTED[0]:
         if executor is not None or scheduler is not None or (crew is not None and not crew.own):
             name, given = ("scheduler", scheduler) if executor is None else ("executor", executor)
             if crew is not None:
@@ -167,25 +168,25 @@ def _large(
     resume: bool,
     progress: ProgressCallback,
 ) -> Result:
-    """A search for many points: that of `solve`, its checkpoint and its code in the archive."""
+    """A search for many points: that of `solve`, its checkpoint, where it has one, and its code in the archive."""
     path = None
-    if archive is not None:
+    if archive is not None and is_large(problem.n, problem.d):
         place = saved.path_of(archive.folder, problem)
         path = place.with_name(f"{place.stem}_large{'' if starts is None else f'_starts{starts}'}.npz")
         path.parent.mkdir(parents=True, exist_ok=True)
         if not resume:
             path.unlink(missing_ok=True)
-    result = scale_search(
-        problem.n,
-        problem.d,
-        seed=problem.seed,
-        starts=starts,
-        budget=Budget(time_limit),
-        workers=workers,
-        checkpoint=path,
-        going_on=True,
-        progress=progress,
-    )
+    settings: dict[str, Any] = {
+        "seed": problem.seed,
+        "starts": starts,
+        "budget": Budget(time_limit),
+        "progress": progress,
+    }
+    if is_large(problem.n, problem.d):
+        own: dict[str, Any] = {"workers": workers, "checkpoint": path, "going_on": True}
+        result = scale_search(problem.n, problem.d, **settings, **own)
+    else:
+        result = products_search(problem.n, problem.d, **settings)
     if archive is not None:
         archive.offer(result)
     return result
