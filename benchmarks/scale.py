@@ -40,7 +40,6 @@ def solve(d, n):
     return {
         "ratio": phase["chord_over_bound"],
         "seconds": time.perf_counter() - began,
-        "predicted_gib": predicted(n, d),
         "degrees": result.code.min_angle_degrees,
         "bound": result.bound.name,
         "status": result.status.code,
@@ -193,7 +192,7 @@ def report():
             lines.append(
                 f"| {d} | {n:,} | {row['ratio']:.4f} | {ratio} | {row['seconds']:.0f} | {seconds} | "
                 f"{row['cpu_seconds']:.0f} | {row['load'][0]:.1f} | {row['peak_gib']:.2f} | {gib} | "
-                f"{row['predicted_gib']:.2f} | {row['found_by']} |"
+                f"{predicted(n, d):.2f} | {row['found_by']} |"
             )
     lines += [
         "",

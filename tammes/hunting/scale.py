@@ -32,7 +32,7 @@ __all__ = ["climb", "needed", "scale_search"]
 def needed(n: int, d: int) -> float:
     """Bytes at the peak of a search for n points in R^d, as predicted; measured ones are in benchmarks/scale.md."""
     vectors = 2 * quasi_newton.MEMORY + 16  # of L-BFGS, and copies of the points
-    return 3.2e8 + n * (8.0 * d * vectors + 4.5 * neighbours(d) + 9.0 * (d + 2) * 8.0)
+    return 4.0e8 + n * (8.0 * d * vectors + 4.5 * neighbours(d) + 9.0 * (d + 2) * 8.0)
 
 
 def climb(points: Floats, *, budget: Budget | None = None, progress: ProgressCallback = silent) -> Descended:
