@@ -6,11 +6,11 @@ Gloo on the CPU; they meet as under `torchrun`, by its environment variables.
 import dataclasses
 import os
 import socket
-import time
 
 import numpy as np
 import torch
 from torch import nn
+from two_processes import await_both
 
 from benchmarks.paper import config, jobs
 from benchmarks.paper.datasets import Dataset
@@ -98,14 +98,5 @@ def results(folder, wanted, seconds=120.0):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     started = torch.multiprocessing.spawn(_run, (port, wanted, folder / "found"), nprocs=2, join=False)
-    deadline = time.monotonic() + seconds
-    try:
-        while not started.join(timeout=1.0):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"two processes did not finish within {seconds:g} s")
-    finally:
-        for process in started.processes:
-            if process.is_alive():
-                process.kill()
-                process.join()
+    await_both(started, seconds)
     return [torch.load(f"{folder / 'found'}.{rank}", weights_only=True) for rank in (0, 1)]

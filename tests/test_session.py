@@ -172,6 +172,12 @@ def test_many_points_in_many_dimensions_are_searched_in_products(tmp_path, monke
     assert archive.get(40, 9).code.digest == result.code.digest
 
 
+def test_many_points_of_a_closed_form_are_not_searched_for():
+    result = search(10_000, 2, time_limit=1.0)
+    assert result.status is Status.CLOSED_FORM
+    assert result.code.min_angle_degrees == pytest.approx(360 / 10_000, rel=1e-12)
+
+
 @pytest.mark.slow
 def test_many_points_are_searched_as_solve_does_and_go_to_the_archive(tmp_path):
     archive = Archive(tmp_path / "archive")

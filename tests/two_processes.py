@@ -161,10 +161,8 @@ def run(rank, meeting, out):
     distributed.destroy_process_group()
 
 
-def results(folder, seconds=120.0):
-    """What the first of two processes found, by (wrapper, scenario, loss); both are gone afterwards."""
-    out = folder / "found.pt"
-    started = torch.multiprocessing.spawn(run, (folder / "meeting", out), nprocs=2, join=False)
+def await_both(started, seconds):
+    """Until both are done; both are gone afterwards, come what may."""
     deadline = time.monotonic() + seconds
     try:
         while not started.join(timeout=1.0):
@@ -175,4 +173,11 @@ def results(folder, seconds=120.0):
             if process.is_alive():
                 process.kill()
                 process.join()
+
+
+def results(folder, seconds=120.0):
+    """What the first of two processes found, by (wrapper, scenario, loss); both are gone afterwards."""
+    out = folder / "found.pt"
+    started = torch.multiprocessing.spawn(run, (folder / "meeting", out), nprocs=2, join=False)
+    await_both(started, seconds)
     return torch.load(out)

@@ -10,7 +10,7 @@ from typing import Any
 
 from tammes import memory, tables
 from tammes.bounds import best as bounds
-from tammes.closed_forms import check_size
+from tammes.closed_forms import check_size, closed_form
 from tammes.errors import InvalidParameterError, NotTabulatedError
 from tammes.hunting import saved
 from tammes.hunting.archive import Archive
@@ -18,7 +18,7 @@ from tammes.hunting.cluster import hired
 from tammes.hunting.crew import Crew, cores
 from tammes.hunting.deletion import is_antipodal
 from tammes.hunting.hunt import Hunt, Limits, Problem
-from tammes.hunting.plans import LARGE_FROM, LISTED, is_large
+from tammes.hunting.plans import LARGE_FROM, is_large
 from tammes.hunting.pool import Member
 from tammes.hunting.products import products_search
 from tammes.hunting.scale import scale_search
@@ -94,7 +94,7 @@ def search(
     for name, value in (("starts", starts), ("workers", workers)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise InvalidParameterError(name, "an integer of at least 1", value)
-    if target is None and symmetry == "auto" and not antipodal and n >= LARGE_FROM and d >= LISTED[0]:
+    if target is None and symmetry == "auto" and not antipodal and n >= LARGE_FROM:
         if executor is not None or scheduler is not None or (crew is not None and not crew.own):
             name, given = ("scheduler", scheduler) if executor is None else ("executor", executor)
             if crew is not None:
@@ -185,6 +185,10 @@ def _large(
     if is_large(problem.n, problem.d):
         own: dict[str, Any] = {"workers": workers, "checkpoint": path, "going_on": True}
         result = scale_search(problem.n, problem.d, **settings, **own)
+    elif (form := closed_form(problem.n, problem.d)) is not None:
+        provenance = {"closed_form": form.name, "reference": form.reference}
+        code = SphericalCode(form.points())
+        result = Result(code, ("closed form",), Status.CLOSED_FORM, settings["budget"].elapsed(), provenance)
     else:
         result = products_search(problem.n, problem.d, **settings)
     if archive is not None:
