@@ -11,7 +11,7 @@ from tammes import files
 from tammes.errors import FileAccessError
 from tammes.result import Result
 
-__all__ = ["save_with_record", "to_json"]
+__all__ = ["rescued", "save_with_record", "to_json"]
 
 
 def save_with_record(result: Result, target: Path, *, force: bool = False) -> list[str]:
@@ -33,9 +33,19 @@ def save_with_record(result: Result, target: Path, *, force: bool = False) -> li
     try:
         return _write_pair(result, target, force=force)
     except FileAccessError as error:
-        rescue = Path(tempfile.mkdtemp(prefix="tammes_")) / target.name
-        saved = _write_pair(result, rescue, force=False)
-        raise FileAccessError(target, error.reason, f"The code was saved as {saved[0]} instead.") from None
+        raise rescued(result, target, error) from None
+
+
+def rescued(result: Result, target: Path, error: FileAccessError) -> FileAccessError:
+    """Save a code in a temporary folder, because its own place cannot be written; the error to raise then.
+
+    Args:
+        result: what would be lost.
+        target: where it was to go; its name is kept.
+        error: what hindered it.
+    """
+    saved = _write_pair(result, Path(tempfile.mkdtemp(prefix="tammes_")) / target.name, force=False)
+    return FileAccessError(target, error.reason, f"The code was saved as {saved[0]} instead.")
 
 
 def _write_pair(result: Result, target: Path, *, force: bool) -> list[str]:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import tammes
-from tammes.errors import InvalidParameterError, NotTabulatedError, TammesError, UnknownNameError
+from tammes.errors import FileAccessError, InvalidParameterError, NotTabulatedError, TammesError, UnknownNameError
 from tammes.hunting.archive import Archive
 from tammes.hunting.session import check_target, search
 from tammes.solvers.run import Status
@@ -199,3 +199,20 @@ def test_many_points_are_searched_as_solve_does_and_go_to_the_archive(tmp_path):
     }
     with ThreadPoolExecutor(1) as pool, pytest.raises(InvalidParameterError, match="`executor` must be left out from"):
         search(3_000, 3, executor=pool)
+
+
+@pytest.mark.parametrize(("n", "d"), [(14, 3), (40, 9)])
+def test_an_archive_that_cannot_be_written_loses_no_code(n, d, tmp_path, monkeypatch):
+    monkeypatch.setattr("tammes.hunting.session.LARGE_FROM", 40)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def full(self, *_, **__):
+        raise FileAccessError(self.folder, "cannot be written (no space left on device)")
+
+    monkeypatch.setattr(Archive, "offer", full)
+    with pytest.raises(FileAccessError, match=r"no space left on device.*The code was saved as") as caught:
+        search(n, d, starts=30 if d == 3 else 1, archive=Archive(tmp_path / "archive"))
+    saved = str(caught.value).partition("saved as ")[2].removesuffix(" instead.")
+    code = tammes.load(saved)
+    assert (code.n, code.d) == (n, d)
+    assert code.min_angle_degrees > 30.0

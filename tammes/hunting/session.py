@@ -8,10 +8,10 @@ import time
 from concurrent.futures import Executor
 from typing import Any
 
-from tammes import memory, tables
+from tammes import memory, records, tables
 from tammes.bounds import best as bounds
 from tammes.closed_forms import check_size, closed_form
-from tammes.errors import InvalidParameterError, NotTabulatedError
+from tammes.errors import FileAccessError, InvalidParameterError, NotTabulatedError
 from tammes.hunting import saved
 from tammes.hunting.archive import Archive
 from tammes.hunting.cluster import hired
@@ -87,6 +87,8 @@ def search(
         NotTabulatedError: if the target is "best-known" and nothing is stored for this size.
         UnknownNameError: if there is no such symmetry.
         MissingPackageError: if a scheduler is given, and Dask is not installed.
+        FileAccessError: if the archive cannot be written; the best code is then saved in a temporary folder,
+            which the message names.
         WorkersLostError: if the workers of an executor or scheduler are lost before anything is found.
     """
     began = time.monotonic()
@@ -116,7 +118,14 @@ def search(
         wanted = hired(workers, executor=executor, scheduler=scheduler)
         hands = stack.enter_context(wanted) if crew is None else crew
         redone = hands.redone
-        status = hunt.run(limits, crew=hands, progress=progress, save=keeper.keep)
+        try:
+            status = hunt.run(limits, crew=hands, progress=progress, save=keeper.keep)
+        except FileAccessError as error:
+            if archive is None or hunt.pool.best is None:
+                raise
+            code = SphericalCode(hunt.pool.best.points)
+            found = Result(code, ("search", "polish"), Status.INTERRUPTED, time.monotonic() - began, {"seed": seed})
+            raise records.rescued(found, archive.path_of(n, d, antipodal), error) from None
         if status is Status.TARGET:
             status = hunt.finish(hands)
     best = hunt.pool.best
@@ -192,7 +201,10 @@ def _large(
     else:
         result = products_search(problem.n, problem.d, **settings)
     if archive is not None:
-        archive.offer(result)
+        try:
+            archive.offer(result)
+        except FileAccessError as error:  # hours may be in it
+            raise records.rescued(result, archive.path_of(problem.n, problem.d), error) from None
     return result
 
 
