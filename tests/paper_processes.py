@@ -79,10 +79,25 @@ def trained(wanted, crew_=None):
     return run
 
 
-def _run(rank, port, wanted, out):
+def _meet(rank, port):
     torch.set_num_threads(1)
     meeting = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     os.environ.update({name: str(value) for name, value in meeting.items()})
+
+
+def _part(rank, port, times):
+    """Crews that end right after an exchange, and leave a wrapped model behind."""
+    _meet(rank, port)
+    for _ in range(times):
+        with crew("cpu") as ours:
+            model = ours.wrapped(nn.Linear(2, 2))
+            ours.agreed(1)
+        assert model.module.weight.isfinite().all()
+        del model
+
+
+def _run(rank, port, wanted, out):
+    _meet(rank, port)
     found = []
     with crew("cpu") as ours:
         for one in wanted:
@@ -92,11 +107,18 @@ def _run(rank, port, wanted, out):
     torch.save({"runs": found, "share": (share.start, share.stop), "first": first, "agreed": agreed}, f"{out}.{rank}")
 
 
-def results(folder, wanted, seconds=120.0):
-    """What each of two processes found."""
+def _together(run, *args, seconds=120.0):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    started = torch.multiprocessing.spawn(_run, (port, wanted, folder / "found"), nprocs=2, join=False)
-    await_both(started, seconds)
+    await_both(torch.multiprocessing.spawn(run, (port, *args), nprocs=2, join=False), seconds)
+
+
+def meet_and_part(times):
+    _together(_part, times)
+
+
+def results(folder, wanted):
+    """What each of two processes found."""
+    _together(_run, wanted, folder / "found")
     return [torch.load(f"{folder / 'found'}.{rank}", weights_only=True) for rank in (0, 1)]

@@ -294,6 +294,11 @@ def test_two_processes_train_as_one_does(tmp_path):
             assert torch.equal(weights[name], other_weights[name])
 
 
+@pytest.mark.slow
+def test_a_crew_parts_though_a_wrapped_model_outlives_it():
+    tiny.meet_and_part(20)
+
+
 # --- on a GPU ------------------------------------------------------------------------------------------------
 
 

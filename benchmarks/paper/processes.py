@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, distributed, nn
@@ -23,6 +24,7 @@ class Crew:
     rank: int = 0
     size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    _wrapped: WeakSet[DistributedDataParallel] = field(default_factory=WeakSet, repr=False, compare=False)
 
     @property
     def first(self) -> bool:
@@ -55,7 +57,18 @@ class Crew:
         if self.size == 1:
             return model
         devices = [self.device] if self.device.type == "cuda" else None
-        return DistributedDataParallel(model, device_ids=devices)
+        wrapped = DistributedDataParallel(model, device_ids=devices)
+        self._wrapped.add(wrapped)
+        return wrapped
+
+    def part(self) -> None:
+        """Take from the wrapped models what they hold of the crew; their weights stay.
+
+        A wrapper that outlives the crew, in the frames of an error for one, would else be the last to hold its
+        threads, and would await their end without letting go of the interpreter, for which one of them may be waiting.
+        """
+        for model in self._wrapped:
+            model.reducer = model.logger = model.process_group = None
 
     def synchronised(self, model: nn.Module) -> nn.Module:
         """The model with batch norms that see the batches of all processes, where there are such."""
@@ -86,9 +99,11 @@ def crew(device: str) -> Iterator[Crew]:
         yield Crew(device=place)
         return
     distributed.init_process_group("nccl" if device == "cuda" else "gloo")
+    ours = Crew(rank, size, place)
     try:
-        yield Crew(rank, size, place)
+        yield ours
     finally:
+        ours.part()
         distributed.destroy_process_group()
 
 
