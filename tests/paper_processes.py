@@ -3,6 +3,7 @@
 Gloo on the CPU; they meet as under `torchrun`, by its environment variables.
 """
 
+import contextlib
 import dataclasses
 import os
 import socket
@@ -85,10 +86,10 @@ def _meet(rank, port):
     os.environ.update({name: str(value) for name, value in meeting.items()})
 
 
-def _part(rank, port, times):
+def _part(rank, ports):
     """Crews that end right after an exchange, and leave a wrapped model behind."""
-    _meet(rank, port)
-    for _ in range(times):
+    for port in ports:
+        _meet(rank, port)
         with crew("cpu") as ours:
             model = ours.wrapped(nn.Linear(2, 2))
             ours.agreed(1)
@@ -107,18 +108,25 @@ def _run(rank, port, wanted, out):
     torch.save({"runs": found, "share": (share.start, share.stop), "first": first, "agreed": agreed}, f"{out}.{rank}")
 
 
+def _ports(count):
+    """Free ones: every meeting has its own, since the first process may still be leaving the one before."""
+    with contextlib.ExitStack() as probes:
+        sockets = [probes.enter_context(socket.socket()) for _ in range(count)]
+        for probe in sockets:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in sockets]
+
+
 def _together(run, *args, seconds=120.0):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    await_both(torch.multiprocessing.spawn(run, (port, *args), nprocs=2, join=False), seconds)
+    await_both(torch.multiprocessing.spawn(run, args, nprocs=2, join=False), seconds)
 
 
 def meet_and_part(times):
-    _together(_part, times)
+    _together(_part, _ports(times))
 
 
 def results(folder, wanted):
     """What each of two processes found."""
-    _together(_run, wanted, folder / "found")
+    (port,) = _ports(1)
+    _together(_run, port, wanted, folder / "found")
     return [torch.load(f"{folder / 'found'}.{rank}", weights_only=True) for rank in (0, 1)]
