@@ -40,7 +40,8 @@ from tammes import SphericalCode, bench, files
 from tammes.errors import InvalidPointsError
 from tammes.geometry import Floats
 from tammes.hunting.crew import Crew
-from tammes.hunting.hunt import Hunt, Limits, Problem
+from tammes.hunting.hunt import Hunt, Limits
+from tammes.hunting.problem import Problem
 from tammes.hunting.session import check_target
 from tammes.result import versions
 

@@ -32,7 +32,8 @@ from tammes import bounds, files, tables
 from tammes.bench import machine
 from tammes.commands.search import sizes
 from tammes.hunting.crew import Crew, cores
-from tammes.hunting.hunt import Hunt, Limits, Problem
+from tammes.hunting.hunt import Hunt, Limits
+from tammes.hunting.problem import Problem
 from tammes.hunting.session import check_target, search
 from tammes.spherical_code import SphericalCode
 

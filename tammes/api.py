@@ -127,7 +127,7 @@ def solve(
         raise InvalidParameterError("device", "auto, cpu, cuda or cuda:N", device)
     if init is not None and starts not in (None, 1):
         raise InvalidParameterError("starts", "1 where `init` gives the points", starts)
-    if hunted and free and init is None and is_large(n, d) and not device.startswith("cuda"):
+    if hunted and init is None and is_large(n, d) and not device.startswith("cuda"):
         from tammes.hunting.scale import scale_search
 
         return scale_search(
@@ -135,6 +135,8 @@ def solve(
             d,
             seed=seed,
             starts=starts,
+            symmetry=symmetry,
+            antipodal=antipodal,
             budget=budget,
             workers=workers,
             checkpoint=checkpoint,

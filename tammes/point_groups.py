@@ -88,7 +88,7 @@ def _parse(name: str, d: int) -> Group:
     return Group("*".join(title for title, _ in parts), matrices)
 
 
-def candidates(n: int, d: int, limit: int = 60) -> list[Group]:
+def candidates(n: int, d: int, limit: int = 60, *, antipodal: bool = False) -> list[Group]:
     """Groups worth trying for n points in R^d, the most promising and most different first.
 
     Polyhedral and other exceptional groups come first or by turns with cyclic ones of growing order.
@@ -99,6 +99,7 @@ def candidates(n: int, d: int, limit: int = 60) -> list[Group]:
         n: number of points, at least 2.
         d: dimension, at least 2.
         limit: largest number of groups.
+        antipodal: only groups that hold x -> -x, which they are given.
 
     Returns:
         Groups of at least two elements whose orbits can add up to n. The same on every call.
@@ -114,7 +115,7 @@ def candidates(n: int, d: int, limit: int = 60) -> list[Group]:
         if len(found) == limit:
             break
         try:
-            group = parse(name, d)
+            group = parse(f"antipodal*{name}" if antipodal else name, d)
         except InvalidParameterError:  # too many elements in this dimension
             continue
         if group.order < 2 or _widest_move(group) < nearest or not fits(group, n):

@@ -18,8 +18,8 @@ def outcome():
     return run_round(TASK)
 
 
-def of(points, angle=None):
-    return Found(points, geometry.min_angle(points) if angle is None else angle, "x")
+def of(points, angle=None, status="stalled", group=None):
+    return Found(points, geometry.min_angle(points) if angle is None else angle, status, group)
 
 
 def test_a_true_outcome_is_accepted(outcome):
@@ -52,6 +52,13 @@ SQUARE = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
         (lambda o: dataclasses.replace(o, found=(of(o.found[0].points.astype(np.float32), 1.0),)), "float32"),
         (lambda o: dataclasses.replace(o, found=(of(nudged(o.found[0].points, math.nan), 1.0),)), "a code is none: "),
         (lambda o: dataclasses.replace(o, found=(of(nudged(o.found[0].points, 0.9), 1.0),)), "a code is none: "),
+        (
+            lambda o: dataclasses.replace(o, found=(of(o.found[0].points, status="proved"),)),
+            "ended as 'proved'",
+        ),
+        (lambda o: dataclasses.replace(o, found=(of(o.found[0].points, status=None),)), "to have ended as None"),
+        (lambda o: dataclasses.replace(o, found=(of(o.found[0].points, status=[]),)), r"to have ended as \[\]"),
+        (lambda o: dataclasses.replace(o, found=(of(o.found[0].points, group="I"),)), "to come from symmetry 'I', not"),
         (lambda o: dataclasses.replace(o, found=(of(o.found[0].points, 1.2),)), "is said to have 1.2 radians"),
         (lambda o: dataclasses.replace(o, found=(of(o.found[0].points, math.nan),)), "is said to have nan radians"),
     ],

@@ -62,6 +62,7 @@ FLOORS = {
     "hunting.journal": 4,
     "hunting.moves": 4,
     "hunting.pool": 4,
+    "hunting.problem": 4,
     "hunting.shares": 4,
     "hunting.starts": 4,
     "hunting.symmetric": 4,

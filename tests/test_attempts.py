@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tammes.constructions.spread import fibonacci
-from tammes.hunting.attempts import Attempt, shaken
+from tammes.hunting.attempts import Attempt, Symmetric, admitted, shaken
 
 POINTS = fibonacci(500)
 SPACING = 0.15
@@ -21,6 +21,17 @@ def test_a_kick_moves_every_point_about_that_far():
 
 def test_without_kick_and_moves_the_points_stay():
     assert Attempt(POINTS, (32.0,), (0,)).start(SPACING) is POINTS
+
+
+def test_a_pool_holds_the_best_so_many_of_a_group_and_none_twice():
+    def code(score, group):
+        return Symmetric(score, POINTS, group, 0)
+
+    pool = []
+    for score, group in [(0.5, "C3"), (0.6, "C3"), (0.7, "C3"), (0.55, "D2"), (0.6 + 1e-9, "C5"), (0.4, "C5")]:
+        pool = admitted(pool, code(score, group), 3, 2)
+        assert [member.score for member in pool] == sorted((member.score for member in pool), reverse=True)
+    assert [(member.score, member.group) for member in pool] == [(0.7, "C3"), (0.6, "C3"), (0.55, "D2")]
 
 
 @pytest.mark.slow

@@ -18,7 +18,8 @@ from tammes.errors import InvalidParameterError, MissingPackageError, WorkersLos
 from tammes.hunting import cluster
 from tammes.hunting.cluster import hired
 from tammes.hunting.crew import Crew
-from tammes.hunting.hunt import Hunt, Limits, Problem
+from tammes.hunting.hunt import Hunt, Limits
+from tammes.hunting.problem import Problem
 from tammes.solvers.run import Status
 
 pytest.importorskip("distributed")

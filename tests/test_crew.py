@@ -16,7 +16,8 @@ from tammes.errors import InvalidParameterError, UnknownNameError, WorkersLostEr
 from tammes.hunting import crew as crews
 from tammes.hunting import session
 from tammes.hunting.crew import Crew, cores
-from tammes.hunting.hunt import Hunt, Limits, Problem
+from tammes.hunting.hunt import Hunt, Limits
+from tammes.hunting.problem import Problem
 from tammes.hunting.rounds import Outcome, Round
 from tammes.hunting.session import search
 from tammes.solvers.run import Status

@@ -9,6 +9,7 @@ from tammes.hunting import generations
 from tammes.hunting.copies import groups_for
 from tammes.hunting.generations import Search
 from tammes.hunting.plans import Plan
+from tammes.hunting.problem import Problem
 from tammes.hunting.stored_runs import Checkpoint
 from tammes.solvers import large
 from tammes.solvers.run import Budget, Status
@@ -18,24 +19,27 @@ pytestmark = pytest.mark.slow  # its loops are compiled first, which takes a min
 STAGES = ["spread", "copies", "changed", "broken", "squeeze", "finish"]
 
 
-def search(n=150, seed=0, starts=None, budget=None, keeper=None, progress=lambda event: None, workers=1):
+def search(n=150, seed=0, starts=None, budget=None, keeper=None, progress=lambda event: None, workers=1, **wanted):
     problem = {"n": n, "d": 3, "seed": seed, "starts": starts}
     keeper = (
         Checkpoint(None, problem) if keeper is None else Checkpoint(keeper, problem, iter(range(0, 10**9, 61)).__next__)
     )
-    return Search(n, 3, seed, starts, Budget(None) if budget is None else budget, workers, keeper, progress)
+    budget = Budget(None) if budget is None else budget
+    target = wanted.pop("target", np.inf)
+    sought = Problem(n, 3, seed, **wanted)
+    return Search(sought, groups_for(sought), starts, budget, workers, keeper, progress, target)
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """A plan of seconds."""
-    monkeypatch.setattr(Plan, "of", classmethod(lambda cls, n, d: cls(0.4, 0.4, 2, 1)))
+    for name in ("of", "symmetric"):
+        monkeypatch.setattr(Plan, name, classmethod(lambda cls, n, d: cls(0.4, 0.4, 2, 1)))
     monkeypatch.setattr(generations, "_ITERATIONS", 12)
     monkeypatch.setattr(large, "_SEGMENT", 8)
     for name in ("EXPONENTS", "_FROM", "_REPAIR", "_COPIES", "_CHANGED", "_LAST"):
         monkeypatch.setattr(generations, name, getattr(generations, name)[::3])
     monkeypatch.setattr(generations, "_BATCH", 4)
-    monkeypatch.setattr(generations, "_OVERHEAD", 0.05)
 
 
 def test_every_stage_has_its_turn_and_the_best_is_kept():
@@ -62,7 +66,7 @@ def test_changes_keep_the_symmetry_and_better_ones_take_the_place(monkeypatch):
     assert all(new >= old for (new, *_), (old, *_) in zip(after, before, strict=True))
     assert after != before
     for member in run.pool:
-        group = next(group for group in groups_for(150, 3) if group.name == member.group)
+        group = next(group for group in groups_for(Problem(150, 3)) if group.name == member.group)
         assert member.score * run.spacing == pytest.approx(2 * np.sin(min_angle(member.points) / 2), rel=1e-9)
         for element in group.matrices:
             gaps, _ = cKDTree(member.points).query(member.points @ element.T)
@@ -84,6 +88,69 @@ def test_the_largest_sizes_begin_with_symmetric_starts_alone(monkeypatch):
     assert run.go() is Status.REPAIRED
     assert list(dict.fromkeys(seen)) == ["copies", "broken", "finish"]
     assert run.chord / run.spacing > 0.8
+
+
+@pytest.mark.parametrize(
+    ("wanted", "element"),
+    [
+        ({"antipodal": True}, -np.eye(3)),
+        ({"symmetry": "D2"}, np.diag([1.0, -1.0, -1.0])),
+        ({"symmetry": "Cs"}, np.diag([1.0, 1.0, -1.0])),  # points on the mirror stand for themselves
+        ({"symmetry": "none", "antipodal": True}, -np.eye(3)),
+    ],
+)
+def test_a_prescribed_symmetry_is_kept_to_the_end(wanted, element):
+    seen = []
+    run = search(progress=lambda event: seen.append(event.phase), **wanted)
+    assert run.go() is Status.REPAIRED
+    assert list(dict.fromkeys(seen)) == ["copies", "changed", "finish"]
+    gaps, places = cKDTree(run.best).query(run.best @ element.T)
+    assert gaps.max() < 1e-9
+    assert len(set(places.tolist())) == 150
+    assert 2 * np.sin(min_angle(run.best) / 2) == pytest.approx(run.chord, rel=1e-9)
+    assert 0.75 < run.chord / run.spacing < 1.0
+    assert search(workers=3, **wanted).go() is Status.REPAIRED
+
+
+def test_without_symmetry_all_points_are_free():
+    seen = []
+    run = search(progress=lambda event: seen.append(event.phase), symmetry="none")
+    assert run.go() is Status.REPAIRED
+    assert list(dict.fromkeys(seen)) == ["spread", "squeeze", "finish"]
+    assert run.pool == []
+
+
+def test_a_prescribed_symmetry_goes_on_from_a_checkpoint_with_the_same_bits(tmp_path):
+    wanted = {"antipodal": True}
+    whole = search(**wanted)
+    whole.go()
+    for phase in ("copies", "changed", "finish"):
+
+        def kill(event, phase=phase):
+            if event.phase == phase:
+                raise SystemExit
+
+        path = tmp_path / f"{phase}.npz"
+        with pytest.raises(SystemExit):
+            search(keeper=path, progress=kill, **wanted).go()
+        resumed = search(keeper=path, **wanted)
+        assert resumed.go() is Status.REPAIRED
+        assert (resumed.best == whole.best).all()
+
+
+def test_a_target_ends_the_search_and_only_it_does():
+    whole = search()
+    whole.go()
+    near = 2 * np.arcsin(whole.chord / 2) * 0.999
+    run = search(target=near)
+    assert run.go() is Status.TARGET
+    assert near <= run._angle()
+    assert run.evaluations <= whole.evaluations
+    beyond = search(target=1.5 * near, budget=Budget(3.0))
+    assert beyond.go() is Status.TIME_LIMIT
+    # Without another limit, generations follow each other until the target is met.
+    assert search(target=1.0).endless
+    assert not search(target=1.0, starts=2).endless
 
 
 def test_starts_are_counted():

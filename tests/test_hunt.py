@@ -8,7 +8,8 @@ import pytest
 
 from tammes import bounds
 from tammes.hunting.crew import Crew
-from tammes.hunting.hunt import COLD, Hunt, Limits, Problem
+from tammes.hunting.hunt import COLD, Hunt, Limits
+from tammes.hunting.problem import Problem
 from tammes.hunting.rounds import Outcome
 from tammes.hunting.starts import KINDS
 from tammes.solvers.run import Status

@@ -7,7 +7,7 @@ import pytest
 
 from tammes.bounds import best as bounds
 from tammes.constructions.spread import equal_area
-from tammes.hunting.plans import Plan, neighbours
+from tammes.hunting.plans import Plan, neighbours, part
 from tammes.solvers import large
 
 
@@ -19,6 +19,23 @@ def test_plans_shrink_with_the_size():
         assert less.broken <= more.broken
         assert less.squeezes <= more.squeezes
     assert plans[-1] == Plan(0.3, 0.0, 1, 0, spread=False)
+
+
+def test_a_prescribed_symmetry_has_starts_and_changes_at_every_size():
+    for n in (3_001, 10_000, 1_000_000):
+        for d in (3, 8):
+            plan = Plan.symmetric(n, d)
+            assert plan.starts([2]) >= 1
+            assert plan.broken >= 1
+            assert plan.squeezes == 0
+    assert Plan.symmetric(3_001, 3).changes > Plan.symmetric(10_000, 3).changes > 0.0
+
+
+def test_starts_do_the_planned_work_in_turn():
+    plan = Plan(1.0, 0.0, 1, 0)
+    assert plan.starts([1]) == 1
+    assert plan.starts([2, 60]) == 3  # 0.56 + 0.08 + 0.56
+    assert plan.starts([60]) == math.ceil(1.0 / part(60))
 
 
 @pytest.mark.slow

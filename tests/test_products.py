@@ -39,6 +39,14 @@ def test_a_simplex_is_found():
     assert result.code.max_cosine == pytest.approx(-0.1, abs=1e-3)
 
 
+def test_a_target_ends_it():
+    aim = 1.2 * random_angle(60, 10)
+    result = products_search(60, 10, target=aim)
+    assert result.status is Status.TARGET
+    assert result.code.min_angle >= aim
+    assert products_search(60, 10, target=3.0, starts=2).status is Status.STARTS
+
+
 def test_time_is_kept_to_and_no_time_returns_the_start():
     now = [0.0]
 

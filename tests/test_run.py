@@ -41,6 +41,23 @@ def test_what_is_left_and_a_part_of_it():
     assert math.isinf(Budget(None).part(0.5).left())
 
 
+def test_a_further_reason_ends_a_budget_and_its_parts_alone():
+    met = over = False
+    now = 0.0
+    whole = Budget(8.0, clock=lambda: now, stop=lambda: over)
+    until = whole.until(lambda: met)
+    part = until.part(0.5)
+    assert not until.spent()
+    met = True
+    assert until.spent()
+    assert part.spent()
+    assert not whole.spent()
+    met, over = False, True
+    assert until.spent()
+    over, now = False, 3.0
+    assert (until.left(), until.elapsed()) == (5.0, 3.0)
+
+
 def test_a_part_ends_with_the_whole():
     over = False
     part = Budget(None, stop=lambda: over).part(0.5)

@@ -6,7 +6,8 @@ import pytest
 from tammes.errors import FileAccessError
 from tammes.hunting import saved
 from tammes.hunting.crew import Crew
-from tammes.hunting.hunt import Hunt, Limits, Problem
+from tammes.hunting.hunt import Hunt, Limits
+from tammes.hunting.problem import Problem
 from tammes.hunting.saved import SavedSearchWarning
 
 PROBLEM = Problem(16, 3, seed=2)

@@ -1,5 +1,6 @@
 """A search for many points: measured, refused where it cannot fit, told as it is."""
 
+import dataclasses
 import json
 import math
 import subprocess
@@ -17,6 +18,7 @@ from tammes.constructions.spread import fibonacci
 from tammes.errors import FileFormatError, InvalidParameterError
 from tammes.geometry import min_angle
 from tammes.hunting import scale
+from tammes.hunting.problem import Problem
 from tammes.hunting.stored_runs import Checkpoint
 from tammes.solvers.run import Budget, Status
 
@@ -156,7 +158,8 @@ def test_no_time_returns_the_start_and_says_so():
 
 def test_a_foreign_checkpoint_is_refused(tmp_path):
     path = tmp_path / "run.npz"
-    Checkpoint(path, {"n": 5_000, "d": 3, "seed": 0, "starts": None}).save({}, {})
+    problem = {**dataclasses.asdict(Problem(5_000, 3)), "starts": None}
+    Checkpoint(path, problem).save({}, {})
     with pytest.raises(FileFormatError, match=r"another problem \(n = 5000, here 4000\)"):
         scale.scale_search(4_000, 3, checkpoint=path)
     assert path.exists()

@@ -15,6 +15,7 @@ import pytest
 import tammes
 from tammes.errors import FileAccessError, InvalidParameterError, NotTabulatedError, TammesError, UnknownNameError
 from tammes.hunting.archive import Archive
+from tammes.hunting.deletion import is_antipodal
 from tammes.hunting.session import check_target, search
 from tammes.solvers.run import Status
 
@@ -120,6 +121,7 @@ def test_neighbours_from_the_archive_are_arms(tmp_path):
 SCRIPT = """
 import sys
 from tammes.hunting.archive import Archive
+from tammes.hunting.deletion import is_antipodal
 from tammes.hunting.session import search
 search(22, 3, workers=1, time_limit=60.0, seed=1, archive=Archive(sys.argv[1]))
 """
@@ -199,6 +201,26 @@ def test_many_points_are_searched_as_solve_does_and_go_to_the_archive(tmp_path):
     }
     with ThreadPoolExecutor(1) as pool, pytest.raises(InvalidParameterError, match="`executor` must be left out from"):
         search(3_000, 3, executor=pool)
+
+
+@pytest.mark.slow
+def test_many_points_keep_what_was_prescribed_and_end_at_the_target(tmp_path):
+    archive = Archive(tmp_path / "archive")
+    lines = search(3_000, 3, time_limit=3.0, antipodal=True, archive=archive)
+    assert lines.antipodal
+    assert lines.method == ("ladder",)
+    assert is_antipodal(lines.code)
+    assert archive.get(3_000, 3, antipodal=True).code.digest == lines.code.digest
+    assert archive.get(3_000, 3).code.digest == lines.code.digest
+    # The bound of lines is another one than that of all codes.
+    assert lines.to_dict()["lines"] == 1_500
+    spiral = search(3_000, 3, target=3.3, symmetry="none", archive=archive)
+    assert spiral.status is Status.TARGET
+    assert spiral.settings["target_degrees"] == pytest.approx(3.3)
+    with pytest.raises(InvalidParameterError, match="`target` must be at most"):
+        search(3_000, 3, target=5.0)
+    with pytest.raises(InvalidParameterError, match="`symmetry` must be a group whose orbits"):
+        search(3_001, 3, symmetry="I")
 
 
 @pytest.mark.parametrize(("n", "d"), [(14, 3), (40, 9)])

@@ -8,10 +8,12 @@ import numpy as np
 
 from tammes import geometry
 from tammes.errors import InvalidPointsError
-from tammes.hunting.rounds import Found, Outcome, Round
+from tammes.hunting.rounds import RELAXED, Found, Outcome, Round
+from tammes.solvers.run import Status
 
 __all__ = ["fault"]
 
+_ENDS = {RELAXED, *(status.code for status in Status)}
 _ANGLE = 1e-11  # radians: what other processors round otherwise
 
 
@@ -50,6 +52,10 @@ def _fault_of_code(task: Round, found: object) -> str | None:
         return f"a code is none: {error}"
     if not _is_size(found.angle) or abs(angle - found.angle) > _ANGLE:
         return f"a code of {math.degrees(angle):.9f} degrees is said to have {found.angle!r} radians"
+    if not isinstance(found.status, str) or found.status not in _ENDS:
+        return f"a polish is said to have ended as {found.status!r}"
+    if found.group != task.group:
+        return f"a code is said to come from symmetry {found.group!r}, not {task.group!r}"
     return None
 
 

@@ -9,7 +9,10 @@ import numpy as np
 from tammes.geometry import Floats
 from tammes.solvers.squeeze import transplant
 
-__all__ = ["Attempt", "Symmetric", "shaken"]
+__all__ = ["ALIKE", "Attempt", "Symmetric", "admitted", "shaken"]
+
+ALIKE = 1e-6
+"""Smallest chords over the spacing: codes nearer than this are the same."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,15 @@ class Symmetric:
     group: str
     index: int
     """Of its start, which says what follows what."""
+
+
+def admitted(pool: list[Symmetric], new: Symmetric, most: int, of_a_group: int) -> list[Symmetric]:
+    """The best of the pool and a new code, best first, unless it is there: `most` in all, and so many of a group."""
+    if any(abs(new.score - member.score) < ALIKE for member in pool):
+        return pool
+    mine = sorted([*(member for member in pool if member.group == new.group), new], key=lambda member: -member.score)
+    others = [member for member in pool if member.group != new.group]
+    return sorted([*mine[:of_a_group], *others], key=lambda member: -member.score)[:most]
 
 
 def shaken(points: Floats, amplitude: float, seed: tuple[int, ...]) -> Floats:

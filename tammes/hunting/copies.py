@@ -10,7 +10,9 @@ import itertools
 
 import numpy as np
 
+from tammes.errors import InvalidParameterError
 from tammes.geometry import Floats
+from tammes.hunting.problem import Problem
 from tammes.point_groups import candidates
 from tammes.solvers import large
 from tammes.solvers.cells import curve_order
@@ -31,8 +33,23 @@ _SHARP = 256.0  # exponent by which pressure is told
 _OF_A_KIND = 3  # special orbits of one kind at most, where their number is not limited
 
 
-def groups_for(n: int, d: int) -> list[Group]:
-    """Groups of rotations worth trying for n points in R^d, at most eight; the same on every call."""
+def groups_for(problem: Problem) -> list[Group]:
+    """Groups worth trying, at most eight, the same on every call: rotations, or those with a prescribed symmetry.
+
+    Raises:
+        InvalidParameterError: if the orbits of the prescribed group add up to n in no simple way.
+    """
+    n, d = problem.n, problem.d
+    if problem.prescribed is not None:
+        more = candidates(n, d, limit=_LISTED, antipodal=True) if problem.symmetry == "auto" else []
+        larger = [group for group in more if _SMALL <= group.order <= _ORDERS[1]][: _GROUPS - 1]
+        possible = [group for group in [*larger, problem.prescribed] if _counts(group, n)]
+        if not possible:
+            needs = f"a group of which a few special orbits and whole ones add up to n = {n}"
+            raise InvalidParameterError("symmetry", needs, problem.symmetry)
+        return possible
+    if problem.symmetry == "none":
+        return []
     found = [
         group
         for group in candidates(n, d, limit=_LISTED)
@@ -46,7 +63,7 @@ def symmetric_start(group: Group, n: int, rng: np.random.Generator) -> tuple[Flo
     """Random points of one part of the sphere, and their images: n in all.
 
     Args:
-        group: one of `groups_for(n, d)`.
+        group: one of `groups_for`.
         n: number of points.
         rng: the only source of chance.
 

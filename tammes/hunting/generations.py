@@ -5,6 +5,8 @@ with their images under a group, many since each is cheap. *Changed*: the best o
 with their symmetry kept, again and again. *Broken*: the best of these, all points free again. *Squeeze*:
 repairs of the best code; points move from its tightest places into its deepest holes, and the lower rungs
 let its defects heal. *Finish*: the last exponents, which part its worst pairs.
+
+Where a symmetry is prescribed, the stages that keep it are all: copies, changed, finish.
 """
 
 from __future__ import annotations
@@ -23,9 +25,10 @@ from tammes import geometry
 from tammes.bounds import best as bounds
 from tammes.constructions import spread
 from tammes.geometry import Floats
-from tammes.hunting.attempts import Attempt, Symmetric, shaken
-from tammes.hunting.copies import changed, groups_for, symmetric_start
-from tammes.hunting.plans import Plan, neighbours
+from tammes.hunting.attempts import ALIKE, Attempt, Symmetric, admitted, shaken
+from tammes.hunting.copies import changed, symmetric_start
+from tammes.hunting.plans import Plan, neighbours, part
+from tammes.hunting.problem import Problem
 from tammes.hunting.stored_runs import Checkpoint
 from tammes.solvers import cells, large
 from tammes.solvers.large import EXPONENTS, Descended, Images, Place
@@ -43,11 +46,9 @@ _ITERATIONS = 100
 _BATCH = 16  # symmetric codes begun or changed at once
 _POINTS = 2_000_000  # of them together: a checkpoint is due every minute, and written between batches
 _KICK = 0.02  # spacings: enough to leave a saddle that symmetry holds
-_ALIKE = 1e-6  # smallest chords over the spacing: codes nearer than this are the same
 _ALONE = 2_000_000  # pairs in the lists above which one ladder takes all threads, and below each takes one
 _HALF = 0.5  # of a time limit, for the first ladder
 _MOST = 0.75  # likewise, where no symmetric starts follow
-_OVERHEAD = 0.06  # of a ladder with all points free, for placing images
 _HALVINGS = 3.0  # of the pool, in the course of the changes: the more promising have more of them
 _OF_A_GROUP = 2  # symmetric codes that are broken: siblings lead to the same place
 # Repairs without a transplant: first exponent, kick in spacings; in d = 3, and above.
@@ -59,22 +60,25 @@ class Search:
 
     def __init__(
         self,
-        n: int,
-        d: int,
-        seed: int,
+        problem: Problem,
+        groups: list[Group],
         starts: int | None,
         budget: Budget,
         workers: int,
         keeper: Checkpoint,
         progress: ProgressCallback,
+        target: float = math.inf,
     ) -> None:
-        self.n, self.d, self.seed = n, d, seed
-        self.budget, self.workers, self.keeper, self.progress = budget, workers, keeper, progress
+        n, d = self.n, self.d = problem.n, problem.d
+        self.seed, self.groups = problem.seed, {group.name: group for group in groups}
+        self.kept = problem.prescribed is not None
+        self.target, self.budget = target, budget.until(self._reached)
+        self.workers, self.keeper, self.progress = workers, keeper, progress
         self.spacing = 2.0 * math.sin(0.5 * bounds.upper_bound(n, d).angle)
-        self.plan, self.starts = Plan.of(n, d), starts
+        self.plan, self.starts = Plan.symmetric(n, d) if self.kept else Plan.of(n, d), starts
         self.alone = n * neighbours(d) > _ALONE
         self.batch = max(2, min(_BATCH, _POINTS // n))
-        self.endless = starts is None and math.isfinite(budget.left())
+        self.endless = starts is None and (math.isfinite(budget.left()) or math.isfinite(target))
         self.best, self.chord, self.found_by = np.zeros((0, d)), 0.0, ""
         self.generation, self.stage, self.index, self.part = 0, 0, 0, 0
         self.evaluations = 0
@@ -91,14 +95,16 @@ class Search:
         """All stages in turn, from where the checkpoint says."""
         self._restore()
         try:
-            return self._all_stages()
+            status = self._all_stages()
+            return Status.TARGET if status is not Status.INTERRUPTED and self._reached() else status
         except KeyboardInterrupt:  # between two descents
             if not len(self.best):
                 raise
             return Status.INTERRUPTED
 
     def _all_stages(self) -> Status:
-        stages = (self._spread, self._copies, self._changed, self._broken, self._squeeze, self._finish)
+        free = (self._spread, self._copies, self._changed, self._broken, self._squeeze, self._finish)
+        stages = (self._copies, self._changed, self._finish) if self.kept else free
         while True:
             while self.stage < len(stages):
                 status = stages[self.stage]()
@@ -128,11 +134,9 @@ class Search:
         start = spread.fibonacci(self.n) if self.d == 3 else spread.equal_area(self.n, self.d)
         if self.generation or self.seed:
             start = shaken(start, (0.05 + 0.05 * self.generation) * self.spacing, self._seeds(0))
-        if not len(self.best):
-            self._offer(start, 2.0 * math.sin(0.5 * geometry.min_angle(start)), "start")
-        if self.budget.spent():
+        if not self._begun(start):
             return Status.TIME_LIMIT
-        if not self.plan.spread and groups_for(self.n, self.d):
+        if not self.plan.spread and self.groups:
             return Status.CONVERGED
         rungs = EXPONENTS if self.d == 3 else EXPONENTS[2:]  # in d = 3 the spiral is to flow; above, layers hold
         part = self.budget if not self.endless else self.budget.part(_HALF if self.plan.copies else _MOST)
@@ -140,7 +144,9 @@ class Search:
 
     def _copies(self) -> Status:
         """Symmetric starts: in turn for all groups, then for the three best."""
-        groups = groups_for(self.n, self.d) if self.plan.copies > 0.0 or self.starts is not None else []
+        groups = list(self.groups.values()) if self.plan.copies > 0.0 or self.starts is not None else []
+        if self.kept and not self._begun(self._start(groups[0], 0)[0]):
+            return Status.TIME_LIMIT
         due = self._due(groups)
         while self.index < due:
             leading = sorted(groups, key=lambda group: -self.scores.get(group.name, 0.0))[:3]
@@ -159,12 +165,9 @@ class Search:
     def _due(self, groups: list[Group]) -> int:
         """How many symmetric starts there are to be: as many as do the planned work, taken in turn."""
         if not groups or self.starts is not None:
-            return self.starts - 1 if groups and self.starts is not None else 0
-        count, work = 0, 0.0
-        while work < self.plan.copies:
-            work += self._part(groups[count % len(groups)])
-            count += 1
-        return count
+            spread = 0 if self.kept else 1
+            return self.starts - spread if groups and self.starts is not None else 0
+        return self.plan.starts([group.order for group in groups])
 
     def _copy(self, group: Group, index: int, budget: Budget) -> Descended:
         points, images = self._start(group, index)
@@ -173,13 +176,8 @@ class Search:
     def _take_in(self, group: Group, index: int, descended: Descended) -> None:
         new = Symmetric(descended.chord / self.spacing, descended.points, group.name, index)
         self.scores[group.name] = max(new.score, self.scores.get(group.name, 0.0))
-        if not any(abs(new.score - member.score) < _ALIKE for member in self.pool):
-            mine = [member for member in self.pool if member.group == group.name]
-            others = [member for member in self.pool if member.group != group.name]
-            mine = sorted([*mine, new], key=lambda member: -member.score)
-            self.pool = sorted([*mine[:_OF_A_GROUP], *others], key=lambda member: -member.score)[
-                : max(1, self.plan.broken)
-            ]
+        most = max(1, self.plan.broken)
+        self.pool = admitted(self.pool, new, most, most if self.kept else _OF_A_GROUP)
         self._offer(descended.points, descended.chord, f"copies/{group.name}")
 
     def _changed(self) -> Status:
@@ -187,32 +185,27 @@ class Search:
 
         All have a turn at first, then fewer and fewer: the best of those that gained.
         """
-        groups = {group.name: group for group in groups_for(self.n, self.d)} if self.pool else {}
         while self.pool and self.changes < self.plan.changes:
             self.pool.sort(key=lambda member: -member.score)
             active = math.ceil(len(self.pool) * 0.5 ** (_HALVINGS * self.changes / self.plan.changes))
             slots = [k % active for k in range(self.batch)]
-            batch = [(groups[self.pool[slot].group], self.pool[slot], self.index + k) for k, slot in enumerate(slots)]
+            batch = [(self.pool[slot], self.index + k) for k, slot in enumerate(slots)]
             found, status = self._together([partial(self._change, *each) for each in batch], "changed")
             for slot, descended in zip(slots, found, strict=False):
                 score = descended.chord / self.spacing
-                if score > self.pool[slot].score + _ALIKE:
+                if score > self.pool[slot].score + ALIKE:
                     self.pool[slot] = replace(self.pool[slot], score=score, points=descended.points)
                     self._offer(descended.points, descended.chord, f"changed/{self.pool[slot].group}")
             if status is not Status.CONVERGED:
                 return status
             self.index += len(batch)
-            self.changes += sum(self._part(group) for group, *_ in batch)
+            self.changes += sum(part(self.groups[member.group].order) for member, _ in batch)
             self._save_if_due()
         self.pool.sort(key=lambda member: -member.score)
         return Status.CONVERGED
 
-    @staticmethod
-    def _part(group: Group) -> float:
-        """Work of a descent with that symmetry, in ladders with all points free."""
-        return 1.0 / group.order + _OVERHEAD
-
-    def _change(self, group: Group, member: Symmetric, index: int, budget: Budget) -> Descended:
+    def _change(self, member: Symmetric, index: int, budget: Budget) -> Descended:
+        group = self.groups[member.group]
         _, images = self._start(group, member.index)
         rng = np.random.default_rng((*self._seeds(4), index))
         points = changed(group, member.points, images, self.spacing, rng)
@@ -250,7 +243,11 @@ class Search:
 
     def _finish(self) -> Status:
         """The highest exponents from the best code: its worst pairs, as far apart as they go."""
-        return self._climb(self.best, _LAST, "finish")
+        if not self.kept:
+            return self._climb(self.best, _LAST, "finish")
+        member = self.pool[0]
+        _, images = self._start(self.groups[member.group], member.index)
+        return self._climb(member.points, _LAST, "finish", images=images)
 
     # --- what all stages share --------------------------------------------------------------------
 
@@ -281,7 +278,7 @@ class Search:
         """Descents at once, a thread each, in order; those that were stopped are left out."""
         halt = threading.Event()
         left = self.budget.left()
-        limit = Budget(None if math.isinf(left) else max(1e-9, left), stop=halt.is_set)
+        limit = Budget(None if math.isinf(left) else max(1e-9, left), stop=halt.is_set).until(self._reached)
         found: list[Descended] = []
         status = Status.CONVERGED
         with ThreadPoolExecutor(cells.at_once(self.workers)) as pool:
@@ -303,8 +300,15 @@ class Search:
                     future.cancel()
         return found, status
 
-    def _climb(self, start: Floats, rungs: tuple[float, ...], name: str, budget: Budget | None = None) -> Status:
-        """One ladder with all points free; goes on where a checkpoint stood."""
+    def _climb(
+        self,
+        start: Floats,
+        rungs: tuple[float, ...],
+        name: str,
+        budget: Budget | None = None,
+        images: Images | None = None,
+    ) -> Status:
+        """One ladder, with all points free or their images following; goes on where a checkpoint stood."""
         points, place = (start, None) if self.under_way is None else self.under_way
         self.under_way = None
 
@@ -317,6 +321,7 @@ class Search:
             spacing=self.spacing,
             exponents=rungs,
             iterations=_ITERATIONS,
+            images=images,
             threads=self.workers if self.alone else 1,
             budget=self.budget if budget is None else budget,
             place=place,
@@ -338,6 +343,15 @@ class Search:
             self.report[name] = max(self.report.get(name, 0.0), chord / self.spacing)
         if chord > self.chord:
             self.best, self.chord, self.found_by = points, chord, name
+
+    def _begun(self, start: Floats) -> bool:
+        """Whether there is time for more than the first start."""
+        if not len(self.best):
+            self._offer(start, 2.0 * math.sin(0.5 * geometry.min_angle(start)), "start")
+        return not self.budget.spent()
+
+    def _reached(self) -> bool:
+        return self._angle() >= self.target
 
     def _angle(self) -> float:
         return 2.0 * math.asin(0.5 * self.chord)

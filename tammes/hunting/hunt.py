@@ -22,13 +22,13 @@ from tammes.errors import WorkersLostError
 from tammes.geometry import Floats
 from tammes.hunting.crew import Crew, Pending
 from tammes.hunting.pool import SAME_ANGLE, Member, Pool
+from tammes.hunting.problem import Problem
 from tammes.hunting.rounds import RELAXED, Outcome, Round
 from tammes.hunting.shares import Arm, Shares
-from tammes.point_groups import candidates, parse
+from tammes.point_groups import candidates
 from tammes.solvers.run import Budget, Progress, ProgressCallback, Status, silent
-from tammes.symmetry import Group, fits
 
-__all__ = ["Hunt", "Limits", "Problem"]
+__all__ = ["Hunt", "Limits"]
 
 COLD = {
     "random/1": 1.0,
@@ -54,44 +54,6 @@ _AHEAD, _WIDER, _MOST_AHEAD = 8, 8, 256  # rounds planned ahead: more as their n
 _EXPENSIVE = 1_000  # coordinates from which a polish takes seconds
 _CASCADE = 300  # coordinates from which a chain of moves gains by being long
 _ROUND_SECONDS = 0.35  # a round should take about this on one core
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is searched for.
-
-    Args:
-        n: number of points.
-        d: dimension.
-        seed: of all random numbers.
-        symmetry: `auto` tries the groups that fit n; `none` does not; a group's name prescribes it.
-        antipodal: points come in pairs x, -x.
-    """
-
-    n: int
-    d: int
-    seed: int = 0
-    symmetry: str = "auto"
-    antipodal: bool = False
-
-    @property
-    def prescribed(self) -> Group | None:
-        """The symmetry that the result must have, or None."""
-        if self.symmetry in ("auto", "none"):
-            return parse("antipodal", self.d) if self.antipodal else None
-        return parse(f"antipodal*{self.symmetry}" if self.antipodal else self.symmetry, self.d)
-
-    def groups(self) -> list[str]:
-        """Names of the groups to try."""
-        prescribed = self.prescribed
-        if self.symmetry != "auto":
-            return [] if prescribed is None else [prescribed.name]
-        found = candidates(self.n, self.d)
-        if prescribed is None:
-            return [group.name for group in found]
-        both = [parse(f"antipodal*{group.name}", self.d) for group in found]
-        distinct = {(group.order, group.name): group for group in both if fits(group, self.n)}
-        return [prescribed.name, *(group.name for group in distinct.values() if group.order > 2)]
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ def products_search(
     d: int,
     *,
     starts: int | None = None,
+    target: float = math.inf,
     seed: int = 0,
     budget: Budget | None = None,
     progress: ProgressCallback = silent,
@@ -46,6 +47,7 @@ def products_search(
         n: number of points, at least 2.
         d: dimension, at least 2.
         starts: in all; by default one, or as many as a time limit holds.
+        target: minimal angle in radians at which to end; without another limit, the search goes on until it is met.
         seed: start k depends on (seed, k) alone.
         budget: of time; None for none.
         progress: called after every rung.
@@ -62,7 +64,7 @@ def products_search(
     n, d = check_size(n, d)
     memory.require("n", n, needed(n, d), f"a search for {n} points in R^{d}")
     budget = Budget(None) if budget is None else budget
-    due = 1 if starts is None and math.isinf(budget.left()) else starts
+    due = 1 if starts is None and math.isinf(budget.left()) and math.isinf(target) else starts
     iterations = prototypes.affordable(n, d)
     best: Floats | None = None
     angle, tried, evaluations, status = 0.0, 0, 0, Status.STARTS
@@ -80,7 +82,9 @@ def products_search(
             reached = geometry.min_angle(descended.points)
             if best is None or reached > angle:
                 best, angle = descended.points, reached
-            if descended.status in (Status.INTERRUPTED, Status.TIME_LIMIT):
+            if angle >= target:
+                status = Status.TARGET
+            elif descended.status in (Status.INTERRUPTED, Status.TIME_LIMIT):
                 status = descended.status
             elif budget.spent():
                 status = Status.TIME_LIMIT

@@ -21,8 +21,9 @@ import numpy as np
 
 from tammes import files
 from tammes.errors import FileAccessError
-from tammes.hunting.hunt import Hunt, Problem
+from tammes.hunting.hunt import Hunt
 from tammes.hunting.pool import Member, fingerprint
+from tammes.hunting.problem import Problem
 
 __all__ = ["SavedSearchWarning", "path_of", "restore", "save"]
 

@@ -6,19 +6,20 @@ is filled with further ones.
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tammes import memory
 from tammes.bounds import best as bounds
-from tammes.closed_forms import check_size
 from tammes.errors import InvalidParameterError
 from tammes.geometry import Floats
+from tammes.hunting.copies import groups_for
 from tammes.hunting.crew import cores
 from tammes.hunting.generations import Search
 from tammes.hunting.plans import LISTED, neighbours
+from tammes.hunting.problem import Problem
 from tammes.hunting.stored_runs import Checkpoint
 from tammes.result import Result
 from tammes.solvers import large, quasi_newton
@@ -51,7 +52,7 @@ def climb(points: Floats, *, budget: Budget | None = None, progress: ProgressCal
     spacing = 2.0 * math.sin(0.5 * bounds.upper_bound(n, d).angle)
     upper = tuple(2.0**k for k in range(5, 18))
     made = large.descend(points, spacing=spacing, exponents=upper, threads=cores(), budget=budget, progress=progress)
-    return replace(made, status=Status.STEP_LIMIT) if made.status is Status.CONVERGED else made
+    return dataclasses.replace(made, status=Status.STEP_LIMIT) if made.status is Status.CONVERGED else made
 
 
 def scale_search(
@@ -60,6 +61,9 @@ def scale_search(
     *,
     seed: int = 0,
     starts: int | None = None,
+    target: float = math.inf,
+    symmetry: str = "auto",
+    antipodal: bool = False,
     budget: Budget | None = None,
     workers: int | None = None,
     checkpoint: Path | None = None,
@@ -76,6 +80,9 @@ def scale_search(
         d: dimension, 3 to 8.
         seed: of all random numbers.
         starts: spread and symmetric starts of the one generation; by default as many as suit the size.
+        target: minimal angle in radians at which to end; without another limit, the search goes on until it is met.
+        symmetry: "auto" tries groups that fit n, "none" does not; a group's name prescribes it.
+        antipodal: points come in pairs x, -x.
         budget: of time; without a limit, one generation.
         workers: threads; all cores by default.
         checkpoint: file of the state, written every minute, taken up where it exists, removed at the end.
@@ -86,17 +93,18 @@ def scale_search(
         The measured best code. Ctrl-C and the limit return the best so far, with that status.
 
     Raises:
-        InvalidParameterError: if the search does not fit in memory.
+        InvalidParameterError: if the search does not fit in memory, or the symmetry does not fit n.
+        UnknownNameError: if there is no such symmetry.
         FileFormatError: if the checkpoint is of another version or problem.
     """
-    n, d = check_size(n, d)
+    problem = Problem.checked(n, d, seed, symmetry, antipodal)
     memory.require("n", n, needed(n, d), f"a search for {n} points in R^{d}")
     if not LISTED[0] <= d <= LISTED[1]:
         raise InvalidParameterError("d", f"from {LISTED[0]} to {LISTED[1]}", d)
     budget = Budget(None) if budget is None else budget
-    problem = {"n": n, "d": d, "seed": seed, "starts": starts}
-    keeper = Checkpoint(checkpoint, problem)
-    run = Search(n, d, seed, starts, budget, workers or cores(), keeper, progress)
+    keeper = Checkpoint(checkpoint, {**dataclasses.asdict(problem), "starts": starts})
+    groups = groups_for(problem)
+    run = Search(problem, groups, starts, budget, workers or cores(), keeper, progress, target)
     status = run.go()
     if going_on and status is Status.TIME_LIMIT:
         keeper.save(*run.state())
@@ -106,6 +114,9 @@ def scale_search(
     settings: dict[str, Any] = {
         "seed": seed,
         "starts": starts,
+        "symmetry": symmetry,
+        "antipodal": antipodal,
+        "target_degrees": None if math.isinf(target) else math.degrees(target),
         "workers": run.workers,
         "resumed": run.resumed,
         "checkpoint": None if checkpoint is None else str(checkpoint),
@@ -120,4 +131,5 @@ def scale_search(
         "stages": run.report,
         "seconds": round(budget.elapsed(), 3),
     }
-    return Result(code, ("ladder", "squeeze"), status, budget.elapsed(), settings, phases=(phase,))
+    method = ("ladder",) if run.kept else ("ladder", "squeeze")
+    return Result(code, method, status, budget.elapsed(), settings, phases=(phase,), antipodal=antipodal)

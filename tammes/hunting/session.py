@@ -10,23 +10,22 @@ from typing import Any
 
 from tammes import memory, records, tables
 from tammes.bounds import best as bounds
-from tammes.closed_forms import check_size, closed_form
+from tammes.closed_forms import closed_form
 from tammes.errors import FileAccessError, InvalidParameterError, NotTabulatedError
 from tammes.hunting import saved
 from tammes.hunting.archive import Archive
 from tammes.hunting.cluster import hired
 from tammes.hunting.crew import Crew, cores
 from tammes.hunting.deletion import is_antipodal
-from tammes.hunting.hunt import Hunt, Limits, Problem
+from tammes.hunting.hunt import Hunt, Limits
 from tammes.hunting.plans import LARGE_FROM, is_large
 from tammes.hunting.pool import Member
+from tammes.hunting.problem import Problem
 from tammes.hunting.products import products_search
 from tammes.hunting.scale import scale_search
-from tammes.point_groups import parse
 from tammes.result import Result
 from tammes.solvers.run import Budget, ProgressCallback, Status, silent
 from tammes.spherical_code import SphericalCode
-from tammes.symmetry import fits
 
 __all__ = ["check_target", "needed", "search"]
 
@@ -56,7 +55,8 @@ def search(
     Stops when a proven bound is met, when the target is reached, when every kind of start and every
     symmetry that fits n had its share and the same best code came ten times from three families, or
     at a limit. A known best value stops it only as `target="best-known"`. From 3,000 points on
-    the search is that of `solve` for many points.
+    the search is that of `solve` for many points, threads of this process do the work, and the defaults of
+    `hunting.scale` say when it ends.
 
     Args:
         n: number of points, at least 2.
@@ -92,24 +92,25 @@ def search(
         WorkersLostError: if the workers of an executor or scheduler are lost before anything is found.
     """
     began = time.monotonic()
-    problem = _checked(n, d, seed, symmetry, antipodal)
+    problem = Problem.checked(n, d, seed, symmetry, antipodal)
     for name, value in (("starts", starts), ("workers", workers)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise InvalidParameterError(name, "an integer of at least 1", value)
-    if target is None and symmetry == "auto" and not antipodal and n >= LARGE_FROM:
+    aim = None if target is None else check_target(target, n, d, antipodal=antipodal)
+    if is_large(n, d) or (n >= LARGE_FROM and problem.prescribed is None):
         if executor is not None or scheduler is not None or (crew is not None and not crew.own):
             name, given = ("scheduler", scheduler) if executor is None else ("executor", executor)
             if crew is not None:
                 name, given = "executor or scheduler", "a crew of somebody else's workers"
             raise InvalidParameterError(name, f"left out from {LARGE_FROM} points on, where threads work", given)
         threads = workers if crew is None else crew.workers
-        return _large(problem, time_limit, starts, threads, archive, resume=resume, progress=progress)
+        limits = Limits(time_limit, starts, aim)
+        return _large(problem, limits, threads, archive, resume=resume, progress=progress)
     if crew is not None:
         many = crew.workers if crew.own else 1
     else:
         many = 1 if executor is not None or scheduler is not None else workers or cores()
     memory.require("n", n, many * needed(n, d), f"a search for {n} points in R^{d} with {many} workers")
-    aim = None if target is None else check_target(target, n, d, antipodal=antipodal)
     limits = Limits(time_limit, starts, aim)
     hunt = Hunt(problem, _neighbours(problem, archive))
     keeper = _Keeper(archive, problem)
@@ -169,8 +170,7 @@ def search(
 
 def _large(
     problem: Problem,
-    time_limit: float | None,
-    starts: int | None,
+    limits: Limits,
     workers: int | None,
     archive: Archive | None,
     *,
@@ -181,18 +181,25 @@ def _large(
     path = None
     if archive is not None and is_large(problem.n, problem.d):
         place = saved.path_of(archive.folder, problem)
-        path = place.with_name(f"{place.stem}_large{'' if starts is None else f'_starts{starts}'}.npz")
+        path = place.with_name(f"{place.stem}_large{'' if limits.starts is None else f'_starts{limits.starts}'}.npz")
         path.parent.mkdir(parents=True, exist_ok=True)
         if not resume:
             path.unlink(missing_ok=True)
     settings: dict[str, Any] = {
         "seed": problem.seed,
-        "starts": starts,
-        "budget": Budget(time_limit),
+        "starts": limits.starts,
+        "target": math.inf if limits.target is None else limits.target,
+        "budget": Budget(limits.seconds),
         "progress": progress,
     }
     if is_large(problem.n, problem.d):
-        own: dict[str, Any] = {"workers": workers, "checkpoint": path, "going_on": True}
+        own: dict[str, Any] = {
+            "symmetry": problem.symmetry,
+            "antipodal": problem.antipodal,
+            "workers": workers,
+            "checkpoint": path,
+            "going_on": True,
+        }
         result = scale_search(problem.n, problem.d, **settings, **own)
     elif (form := closed_form(problem.n, problem.d)) is not None:
         provenance = {"closed_form": form.name, "reference": form.reference}
@@ -202,9 +209,11 @@ def _large(
         result = products_search(problem.n, problem.d, **settings)
     if archive is not None:
         try:
+            if problem.antipodal and is_antipodal(result.code):
+                archive.offer(result, antipodal=True)
             archive.offer(result)
         except FileAccessError as error:  # hours may be in it
-            raise records.rescued(result, archive.path_of(problem.n, problem.d), error) from None
+            raise records.rescued(result, archive.path_of(problem.n, problem.d, problem.antipodal), error) from None
     return result
 
 
@@ -239,26 +248,6 @@ def check_target(target: float | str, n: int, d: int, *, antipodal: bool = False
             "target", f"at most {bound.degrees:.9f} degrees: no code has more ({bound.name}, {bound.reference})", target
         )
     return math.radians(float(target)) - 1e-13
-
-
-def _checked(n: int, d: int, seed: int, symmetry: str, antipodal: bool) -> Problem:
-    """The problem, refused where it cannot be met."""
-    n, d = check_size(n, d)
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise InvalidParameterError("seed", "an integer of at least 0", seed)
-    if antipodal and (n < 4 or n % 2):
-        raise InvalidParameterError("n", "even and at least 4 where points come in pairs x, -x", n)
-    problem = Problem(n, d, seed, symmetry, antipodal)
-    if symmetry not in ("auto", "none"):
-        parse(symmetry, d)
-        group = problem.prescribed
-        assert group is not None
-        if not fits(group, n):
-            sizes = ", ".join(str(size) for size in sorted({kind.size for kind in group.strata}))
-            raise InvalidParameterError(
-                "symmetry", f"a group whose orbits can add up to n = {n} (of {group.name}: {sizes})", symmetry
-            )
-    return problem
 
 
 def _neighbours(problem: Problem, archive: Archive | None) -> dict[int, Any]:

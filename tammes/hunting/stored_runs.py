@@ -19,7 +19,7 @@ from tammes.geometry import Floats
 
 __all__ = ["SCHEMA", "Checkpoint", "CheckpointWarning"]
 
-SCHEMA = "tammes.large/2"
+SCHEMA = "tammes.large/3"
 
 _SECONDS = 60.0
 _REMEDY = "Move it away, or name another output, to begin anew."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import enum
 import math
 import time
@@ -95,6 +96,12 @@ class Budget:
         left = self.left()
         seconds = None if math.isinf(left) else max(fraction * left, 1e-9)
         return Budget(seconds, self._clock, self._stop)
+
+    def until(self, reached: Callable[[], bool]) -> Budget:
+        """The same limit, and a further reason to end."""
+        limit = copy.copy(self)
+        limit._stop = lambda: self._stop() or reached()
+        return limit
 
     def left(self) -> float:
         """Seconds up to the limit, not below 0; infinite where there is none."""
