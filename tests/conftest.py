@@ -1,10 +1,15 @@
 """Shared by all tests: slow and GPU tests are skipped unless they are asked for."""
 
 import os
+import signal
 import sys
 
 # One thread: the arrays of the tests are small, and two test runs at once must not fight for cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell that runs the suite in the background has it ignore Ctrl-C, and all that the suite starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest
 
