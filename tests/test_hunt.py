@@ -10,9 +10,9 @@ from tammes import bounds
 from tammes.hunting.crew import Crew
 from tammes.hunting.hunt import COLD, Hunt, Limits
 from tammes.hunting.problem import Problem
-from tammes.hunting.rounds import Outcome
+from tammes.hunting.rounds import RELAXED, Outcome
 from tammes.hunting.starts import KINDS
-from tammes.solvers.run import Status
+from tammes.solvers.run import Budget, Status
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +36,21 @@ def test_a_target_stops_it(alone):
     hunt = Hunt(Problem(13, 3))
     assert hunt.run(Limits(seconds=60.0, target=math.radians(57.0)), crew=alone) is Status.TARGET
     assert degrees(hunt) >= 57.0
+
+
+def test_the_polish_of_a_reached_target_ends_with_the_time(alone):
+    """Of many points it takes minutes."""
+    hunt = Hunt(Problem(60, 3))
+    assert hunt.run(Limits(target=math.radians(25.0)), crew=alone) is Status.TARGET
+    before = hunt.pool.best
+    assert before.status == RELAXED
+    assert hunt.finish(alone, Budget(1e-9)) is Status.TARGET
+    assert hunt.pool.best.status == Status.TIME_LIMIT.code
+    assert hunt.pool.best.angle == before.angle
+    hunt.pool.members = [before]
+    assert hunt.finish(alone, Budget(None)) is Status.TARGET
+    assert hunt.pool.best.status == Status.LOCAL_MAXIMUM.code
+    assert hunt.pool.best.angle > before.angle
 
 
 @pytest.mark.slow

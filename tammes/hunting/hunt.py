@@ -183,15 +183,25 @@ class Hunt:
             self.ending = True
             save(self)
 
-    def finish(self, crew: Crew) -> Status:
-        """Polish the best code if it reached a target without; whoever hinders that, the code is kept."""
+    def finish(self, crew: Crew, budget: Budget) -> Status:
+        """Polish the best code if it reached a target without; whatever hinders or ends that, the code is kept."""
         best = self.pool.best
         if best is None or best.status != RELAXED:
             return Status.TARGET
         problem, kept = self.problem, self._prescribed is not None
         group = None if self._prescribed is None else self._prescribed.name
         task = Round(
-            self.applied, problem.n, problem.d, problem.seed, "polish", 1, 0.0, 0.0, best.points, math.inf, group, kept
+            self.applied,
+            problem.n,
+            problem.d,
+            problem.seed,
+            "polish",
+            1,
+            0.0,
+            base=best.points,
+            group=group,
+            prescribed=kept,
+            deadline=time.time() + budget.left(),
         )
         try:
             found = crew.submit(task).result().found[0]

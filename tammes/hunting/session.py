@@ -91,7 +91,7 @@ def search(
             which the message names.
         WorkersLostError: if the workers of an executor or scheduler are lost before anything is found.
     """
-    began = time.monotonic()
+    began, budget = time.monotonic(), Budget(time_limit)
     problem = Problem.checked(n, d, seed, symmetry, antipodal)
     for name, value in (("starts", starts), ("workers", workers)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
@@ -128,7 +128,7 @@ def search(
             found = Result(code, ("search", "polish"), Status.INTERRUPTED, time.monotonic() - began, {"seed": seed})
             raise records.rescued(found, archive.path_of(n, d, antipodal), error) from None
         if status is Status.TARGET:
-            status = hunt.finish(hands)
+            status = hunt.finish(hands, budget)
     best = hunt.pool.best
     if best is None:
         if status is Status.INTERRUPTED:
