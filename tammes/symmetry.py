@@ -223,6 +223,12 @@ def fits(group: Group, n: int) -> bool:
         >>> fits(half_turn, 6), fits(half_turn, 7)
         (True, False)
     """
+    *special, generic = group.strata
+    if generic.available is None:  # whole generic orbits fill up the rest: as many points as all others need will tell
+        needed = (
+            kind.size * kind.available if kind.available else math.lcm(kind.size, generic.size) for kind in special
+        )
+        n -= generic.size * max(0, (n - sum(needed)) // generic.size)
     reached = np.arange(n + 1) == 0
     for kind in group.strata:
         step, left = kind.size, n if kind.available is None else kind.available

@@ -59,6 +59,10 @@ SQUARE = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
         (lambda o: dataclasses.replace(o, found=(of(o.found[0].points, status=None),)), "to have ended as None"),
         (lambda o: dataclasses.replace(o, found=(of(o.found[0].points, status=[]),)), r"to have ended as \[\]"),
         (lambda o: dataclasses.replace(o, found=(of(o.found[0].points, group="I"),)), "to come from symmetry 'I', not"),
+        (
+            lambda o: dataclasses.replace(o, found=(of(o.found[0].points, group=np.ones(2)),)),
+            "from symmetry arr",
+        ),
         (lambda o: dataclasses.replace(o, found=(of(o.found[0].points, 1.2),)), "is said to have 1.2 radians"),
         (lambda o: dataclasses.replace(o, found=(of(o.found[0].points, math.nan),)), "is said to have nan radians"),
     ],

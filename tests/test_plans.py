@@ -7,7 +7,7 @@ import pytest
 
 from tammes.bounds import best as bounds
 from tammes.constructions.spread import equal_area
-from tammes.hunting.plans import Plan, neighbours, part
+from tammes.hunting.plans import Plan, neighbours, work_of
 from tammes.solvers import large
 
 
@@ -35,7 +35,7 @@ def test_starts_do_the_planned_work_in_turn():
     plan = Plan(1.0, 0.0, 1, 0)
     assert plan.starts([1]) == 1
     assert plan.starts([2, 60]) == 3  # 0.56 + 0.08 + 0.56
-    assert plan.starts([60]) == math.ceil(1.0 / part(60))
+    assert plan.starts([60]) == math.ceil(1.0 / work_of(60))
 
 
 @pytest.mark.slow

@@ -217,6 +217,9 @@ def test_many_points_keep_what_was_prescribed_and_end_at_the_target(tmp_path):
     spiral = search(3_000, 3, target=3.3, symmetry="none", archive=archive)
     assert spiral.status is Status.TARGET
     assert spiral.settings["target_degrees"] == pytest.approx(3.3)
+    later = search(3_000, 3, time_limit=1.0, symmetry="none", archive=archive)  # the target was no end
+    assert later.settings["resumed"]
+    assert later.code.min_angle >= spiral.code.min_angle
     with pytest.raises(InvalidParameterError, match="`target` must be at most"):
         search(3_000, 3, target=5.0)
     with pytest.raises(InvalidParameterError, match="`symmetry` must be a group whose orbits"):

@@ -261,6 +261,24 @@ class TestFits:
         assert fits(group, n) == (n in sums)
 
 
+@pytest.mark.parametrize(("name", "d"), [("I", 3), ("Oh", 3), ("C3v", 3), ("cyclic-even-signs", 5)])
+def test_what_fits_far_above_the_order_is_what_repeats_with_it(name, d):
+    group = parse(name, d)
+    from_here = 8 * group.order * len(group.strata)  # by then every residue that can be reached has been
+    for residue in range(min(group.order, 130)):
+        near = from_here + residue
+        counted = np.arange(near + 1) == 0
+        for kind in group.strata:
+            for _ in range(near // kind.size if kind.available is None else kind.available):
+                more = np.roll(counted, kind.size)
+                more[: kind.size] = False
+                if (more <= counted).all():
+                    break
+                counted |= more
+        assert fits(group, near) == counted[near]
+        assert fits(group, near + group.order * 10**12) == counted[near]
+
+
 class TestOrbits:
     @actions
     def test_random_orbits_are_symmetric_sets(self, name, d):

@@ -54,7 +54,7 @@ def _fault_of_code(task: Round, found: object) -> str | None:
         return f"a code of {math.degrees(angle):.9f} degrees is said to have {found.angle!r} radians"
     if not isinstance(found.status, str) or found.status not in _ENDS:
         return f"a polish is said to have ended as {found.status!r}"
-    if found.group != task.group:
+    if repr(found.group) != repr(task.group):  # it may be anything, and is to be a name or None
         return f"a code is said to come from symmetry {found.group!r}, not {task.group!r}"
     return None
 

@@ -27,7 +27,7 @@ from tammes.constructions import spread
 from tammes.geometry import Floats
 from tammes.hunting.attempts import ALIKE, Attempt, Symmetric, admitted, shaken
 from tammes.hunting.copies import changed, symmetric_start
-from tammes.hunting.plans import Plan, neighbours, part
+from tammes.hunting.plans import Plan, neighbours, work_of
 from tammes.hunting.problem import Problem
 from tammes.hunting.stored_runs import Checkpoint
 from tammes.solvers import cells, large
@@ -199,7 +199,7 @@ class Search:
             if status is not Status.CONVERGED:
                 return status
             self.index += len(batch)
-            self.changes += sum(part(self.groups[member.group].order) for member, _ in batch)
+            self.changes += sum(work_of(self.groups[member.group].order) for member, _ in batch)
             self._save_if_due()
         self.pool.sort(key=lambda member: -member.score)
         return Status.CONVERGED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["LARGE_FROM", "LISTED", "Plan", "is_large", "neighbours", "part"]
+__all__ = ["LARGE_FROM", "LISTED", "Plan", "is_large", "neighbours", "work_of"]
 
 LARGE_FROM = 3_000
 """Points from which a search is one for many points."""
@@ -51,12 +51,12 @@ class Plan:
         """How many symmetric starts do the planned work, taken in turn from groups of these orders."""
         count, work = 0, 0.0
         while work < self.copies:
-            work += part(orders[count % len(orders)])
+            work += work_of(orders[count % len(orders)])
             count += 1
         return count
 
 
-def part(order: int) -> float:
+def work_of(order: int) -> float:
     """Work of a descent with a symmetry of that order, in ladders with all points free."""
     return 1.0 / order + _OVERHEAD
 

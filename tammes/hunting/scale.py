@@ -86,7 +86,7 @@ def scale_search(
         budget: of time; without a limit, one generation.
         workers: threads; all cores by default.
         checkpoint: file of the state, written every minute, taken up where it exists, removed at the end.
-        going_on: write the state where the time limit ends the run, so that the next one goes on from there.
+        going_on: write the state where the time limit or the target ends the run, for the next one to go on from.
         progress: called as the run goes on.
 
     Returns:
@@ -106,7 +106,7 @@ def scale_search(
     groups = groups_for(problem)
     run = Search(problem, groups, starts, budget, workers or cores(), keeper, progress, target)
     status = run.go()
-    if going_on and status is Status.TIME_LIMIT:
+    if going_on and status in (Status.TIME_LIMIT, Status.TARGET):
         keeper.save(*run.state())
     elif status is not Status.INTERRUPTED:
         keeper.remove()
