@@ -1,9 +1,8 @@
 """Prescribed symmetry: finite groups of rotations and reflections, their orbits, codes made of whole orbits.
 
-Under a finite group G of orthogonal matrices the sphere falls into orbits. Most have |G| points; a
-point whose stabiliser H is larger than {1} lies in the subspace that H fixes, and its orbit has
-|G| / |H| points. Those subspaces, up to G, are the strata, found here for any group in any d.
-`point_groups` holds the groups that have names.
+Under a finite group G of orthogonal matrices the sphere falls into orbits. Most have |G| points; a point whose
+stabiliser H is larger than {1} lies in the subspace that H fixes, and its orbit has |G| / |H| points. Those subspaces,
+up to G, are the strata, found here for any group in any d. `point_groups` holds the groups that have names.
 """
 
 from __future__ import annotations
@@ -80,8 +79,8 @@ class Group:
     def strata(self) -> tuple[Stratum, ...]:
         """Every kind of orbit, by size, then by dimension; the last is that of a generic point.
 
-        Their subspaces are all intersections of fixed spaces of elements. Cost: an eigendecomposition
-        for each pair of a stratum and a fixed space that is no intersection of larger ones.
+        Their subspaces are all intersections of fixed spaces of elements. Cost: an eigendecomposition for each pair of
+        a stratum and a fixed space that is no intersection of larger ones.
         """
         found = _strata(self.matrices)
         return tuple(sorted(found, key=lambda kind: (kind.size, kind.basis.shape[1], kind.copies)))
@@ -89,10 +88,7 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class Orbits:
-    """A set of n points made of whole orbits: who is the image of whom.
-
-    Point k is `transforms[k] @ representatives[owner[k]]`.
-    """
+    """A set of n points made of whole orbits: point k is `transforms[k] @ representatives[owner[k]]`."""
 
     group: Group
     transforms: Floats
@@ -224,11 +220,9 @@ def fits(group: Group, n: int) -> bool:
         (True, False)
     """
     *special, generic = group.strata
-    if generic.available is None:  # whole generic orbits fill up the rest: as many points as all others need will tell
-        needed = (
-            kind.size * kind.available if kind.available else math.lcm(kind.size, generic.size) for kind in special
-        )
-        n -= generic.size * max(0, (n - sum(needed)) // generic.size)
+    if generic.available is None:  # whole generic orbits fill up what the others leave
+        most = sum(math.lcm(k.size, generic.size) if k.available is None else k.size * k.available for k in special)
+        n -= generic.size * max(0, (n - most) // generic.size)
     reached = np.arange(n + 1) == 0
     for kind in group.strata:
         step, left = kind.size, n if kind.available is None else kind.available
