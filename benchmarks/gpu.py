@@ -24,18 +24,21 @@ import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tammes import bench, geometry
+from tammes.base import geometry
+from tammes.base.budget import Budget, Progress
+from tammes.base.errors import DeviceError
+from tammes.base.geometry import Floats
+from tammes.bench import table1 as bench
 from tammes.bounds import best as bounds
 from tammes.constructions.spread import equal_area, fibonacci
-from tammes.errors import DeviceError
-from tammes.geometry import Floats
-from tammes.hunting.many import many_search
-from tammes.hunting.tensor import tensor_search
-from tammes.solvers import device_memory, forces, neighbourhoods
-from tammes.solvers.continuation import descend, ladder
-from tammes.solvers.forces import All, Evaluate
-from tammes.solvers.neighbourhoods import Neighbourhoods, neighbours_within, truncation
-from tammes.solvers.run import Budget, Progress
+from tammes.global_search.many import many_search
+from tammes.global_search.tensor import tensor_search
+from tammes.solvers import device_memory
+from tammes.solvers.ladder import tensor_forces as forces
+from tammes.solvers.ladder import tensor_lists as neighbourhoods
+from tammes.solvers.ladder.tensor import descend, ladder
+from tammes.solvers.ladder.tensor_forces import All, Evaluate
+from tammes.solvers.ladder.tensor_lists import Neighbourhoods, neighbours_within, truncation
 from tammes.solvers.sgd import resolve_device
 
 FOLDER = Path(__file__).parent
@@ -86,7 +89,7 @@ def random_starts(count: int, n: int, d: int) -> Floats:
 
 def starts(device: torch.device, pairs: int, d: int, n: int) -> dict[str, Any]:
     """Random starts up the ladder 4 to 1,024: the device's batch, eager and as one kernel; one core, compiled."""
-    from tammes.solvers import compiled
+    from tammes.solvers.ladder import compiled
 
     count = device_memory.batch(n, d, device)
     points = random_starts(count, n, d)
@@ -116,8 +119,8 @@ def starts(device: torch.device, pairs: int, d: int, n: int) -> dict[str, Any]:
 
 def target(device: torch.device, pairs: int, d: int, n: int, degrees: float, most: float) -> dict[str, Any]:
     """Wall seconds to an angle: batches on the device, the search of `solve` on one core."""
-    from tammes.hunting.crew import Crew
-    from tammes.hunting.session import search
+    from tammes.global_search.crew import Crew
+    from tammes.global_search.session import search
 
     found: dict[str, list[float]] = {"core": [], "device": []}
     with Crew(1) as crew:
@@ -204,7 +207,8 @@ def ceilings(device: torch.device, pairs: int) -> tuple[float, float]:
 
 def many(device: torch.device, pairs: int, d: int, n: int, most: float) -> dict[str, Any]:
     """Lists and evaluations at p = 8 and 1,024; one core beside them; the width after so many seconds."""
-    from tammes.solvers import cells, large
+    from tammes.solvers.ladder import cell_lists as cells
+    from tammes.solvers.ladder import many_points as large
 
     spacing = 2.0 * math.sin(0.5 * bounds.upper_bound(n, d).angle)
     points = fibonacci(n) if d == 3 else equal_area(n, d)

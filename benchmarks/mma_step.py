@@ -16,7 +16,9 @@ from pathlib import Path
 
 import torch
 
-from tammes import bench, losses, pairs
+from tammes import losses
+from tammes.base import torch_geometry as pairs
+from tammes.bench import table1 as bench
 from tammes.solvers.sgd import DTYPES
 
 MANY = [(1_500, 3), (2_000, 4), (4_000, 8), (10_000, 5), (50_000, 3)]

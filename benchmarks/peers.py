@@ -36,14 +36,16 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from tammes import SphericalCode, bench, files
-from tammes.errors import InvalidPointsError
-from tammes.geometry import Floats
-from tammes.hunting.crew import Crew
-from tammes.hunting.hunt import Hunt, Limits
-from tammes.hunting.problem import Problem
-from tammes.hunting.session import check_target
-from tammes.result import versions
+from tammes import SphericalCode
+from tammes.base.errors import InvalidPointsError
+from tammes.base.geometry import Floats
+from tammes.bench import table1 as bench
+from tammes.global_search.crew import Crew
+from tammes.global_search.hunt import Hunt, Limits
+from tammes.global_search.problem import Problem
+from tammes.global_search.session import check_target
+from tammes.storage import formats as files
+from tammes.storage.result import versions
 
 SCHEMA = "tammes.peers/1"
 ENOUGH = 20.0  # a ratio under this is pointed out

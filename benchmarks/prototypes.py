@@ -26,7 +26,7 @@ def peak_mib():
 
 
 def judged(points):
-    from tammes import geometry
+    from tammes.base import geometry
 
     return math.cos(geometry.min_angle(geometry.as_points(points, normalize=True)))
 
@@ -39,9 +39,10 @@ def start(n, d):
 
 def one_size(n, d):
     """A row of the first table, as a dictionary; memory beyond what importing takes."""
-    import tammes
     import tammes.directions
-    from tammes.solvers import prototypes  # noqa: F401 - its memory is not the run's
+
+    import tammes
+    from tammes.solvers.ladder import products as prototypes  # noqa: F401 - its memory is not the run's
 
     before = peak_mib()
     began = time.perf_counter()
@@ -65,14 +66,14 @@ def one_size(n, d):
 
 def ladder(n, d):
     """The soft-min ladder of `solvers.prototypes`, as `codebook` runs it."""
-    from tammes.solvers.prototypes import descend
+    from tammes.solvers.ladder.products import descend
 
     return descend(start(n, d), iterations=100).points
 
 
 def chords(n, d):
     """The tensor ladder of `solvers.continuation`: chords, one axis at a time, float64."""
-    from tammes.solvers import continuation
+    from tammes.solvers.ladder import tensor as continuation
 
     rungs = continuation.ladder(4.0, 16_384.0, 4.0)
     return continuation.descend(start(n, d), exponents=rungs, iterations=30).points[0]
@@ -133,7 +134,7 @@ def report():
     import numpy
     import torch
 
-    from tammes import bench
+    from tammes.bench import table1 as bench
 
     machine = bench.machine()
     yield "# Class prototypes: `tammes.codebook`"

@@ -28,14 +28,16 @@ from pathlib import Path
 
 import numpy as np
 
-from tammes import bounds, files, tables
-from tammes.bench import machine
-from tammes.commands.search import sizes
-from tammes.hunting.crew import Crew, cores
-from tammes.hunting.hunt import Hunt, Limits
-from tammes.hunting.problem import Problem
-from tammes.hunting.session import check_target, search
-from tammes.spherical_code import SphericalCode
+from tammes import bounds
+from tammes.bench.table1 import machine
+from tammes.cli.search import sizes
+from tammes.codes.spherical_code import SphericalCode
+from tammes.global_search.crew import Crew, cores
+from tammes.global_search.hunt import Hunt, Limits
+from tammes.global_search.problem import Problem
+from tammes.global_search.session import check_target, search
+from tammes.storage import formats as files
+from tammes.storage import tables
 
 HERE = Path(__file__).parent / "records"
 CODES = Path(__file__).parents[1] / "sloane_tables" / "codes"
@@ -234,8 +236,8 @@ def polish_times(repeats: int) -> None:
     """Seconds and residual of the polish of a ladder's result."""
     from threadpoolctl import threadpool_limits
 
-    from tammes.solvers.compiled import ladder, relax
-    from tammes.solvers.polish import polish
+    from tammes.solvers.ladder.compiled import ladder, relax
+    from tammes.solvers.polish.polish import polish
 
     lines = [
         "# Polish of a ladder's result",

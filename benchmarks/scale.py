@@ -51,7 +51,7 @@ def solve(d, n):
 
 
 def predicted(n, d):
-    from tammes.hunting.scale import needed
+    from tammes.global_search.scale import needed
 
     return needed(n, d) / 2**30
 
@@ -62,9 +62,10 @@ def verify(d, n):
 
     import numpy as np
 
-    from tammes import files, verification
+    from tammes.codes.spherical_code import SphericalCode
     from tammes.constructions.spread import equal_area, fibonacci
-    from tammes.spherical_code import SphericalCode
+    from tammes.storage import formats as files
+    from tammes.storage import verification
 
     points = fibonacci(n) if d == 3 else equal_area(n, d)
     points = points + 1e-6 * np.random.default_rng(0).standard_normal(points.shape)  # no shells of equal angles
@@ -86,8 +87,9 @@ def evaluation(d, n):
 
     from tammes.bounds import best as bounds
     from tammes.constructions.spread import fibonacci
-    from tammes.hunting.crew import cores
-    from tammes.solvers import cells, large
+    from tammes.global_search.crew import cores
+    from tammes.solvers.ladder import cell_lists as cells
+    from tammes.solvers.ladder import many_points as large
 
     spacing = 2 * math.sin(bounds.upper_bound(n, d).angle / 2)
     x = np.ascontiguousarray(fibonacci(n).T)
@@ -131,7 +133,7 @@ def machine():
     import scipy
 
     import tammes
-    from tammes import bench
+    from tammes.bench import table1 as bench
 
     return bench.machine() | {
         "python": platform.python_version(),

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from statistics import median
 
-from tammes.hunting.crew import Crew, cores
-from tammes.hunting.session import search
+from tammes.global_search.crew import Crew, cores
+from tammes.global_search.session import search
 
 SIZES = [(30, 3), (60, 4), (120, 5)]
 LIMIT = 0.6

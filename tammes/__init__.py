@@ -9,31 +9,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tammes import (
-        algebraic,
-        bounds,
-        certificates,
-        closed_forms,
-        constructions,
-        errors,
-        files,
-        geometry,
-        isometry,
-        losses,
-        nn,
-        optimality,
-        plots,
-        tables,
-    )
-    from tammes.api import solve
-    from tammes.directions import Codebook, codebook
-    from tammes.errors import TammesError
-    from tammes.files import load, save
-    from tammes.hunting.archive import Archive
-    from tammes.hunting.session import search
-    from tammes.lookup import lookup
-    from tammes.result import Result
-    from tammes.spherical_code import SphericalCode
+    from tammes import bounds, constructions, losses, nn, plots
+    from tammes.base import errors, geometry
+    from tammes.base.errors import TammesError
+    from tammes.codes import certificates, isometry, optimality
+    from tammes.codes import minimal_polynomials as algebraic
+    from tammes.codes.spherical_code import SphericalCode
+    from tammes.constructions import closed_forms
+    from tammes.global_search.api import solve
+    from tammes.global_search.session import search
+    from tammes.nn.codebook import Codebook, codebook
+    from tammes.storage import formats as files
+    from tammes.storage import tables
+    from tammes.storage.archive import Archive
+    from tammes.storage.formats import load, save
+    from tammes.storage.known import lookup
+    from tammes.storage.result import Result
 
 __all__ = [
     "Archive",
@@ -63,18 +54,34 @@ __all__ = [
     "tables",
 ]
 
-_HOME = {
-    "Archive": "hunting.archive",
-    "Codebook": "directions",
-    "Result": "result",
-    "SphericalCode": "spherical_code",
-    "TammesError": "errors",
-    "codebook": "directions",
-    "load": "files",
-    "lookup": "lookup",
-    "save": "files",
-    "search": "hunting.session",
-    "solve": "api",
+_MODULES = {
+    "algebraic": "codes.minimal_polynomials",
+    "bounds": "bounds",
+    "certificates": "codes.certificates",
+    "closed_forms": "constructions.closed_forms",
+    "constructions": "constructions",
+    "errors": "base.errors",
+    "files": "storage.formats",
+    "geometry": "base.geometry",
+    "isometry": "codes.isometry",
+    "losses": "losses",
+    "nn": "nn",
+    "optimality": "codes.optimality",
+    "plots": "plots",
+    "tables": "storage.tables",
+}
+_OBJECTS = {
+    "Archive": "storage.archive",
+    "Codebook": "nn.codebook",
+    "Result": "storage.result",
+    "SphericalCode": "codes.spherical_code",
+    "TammesError": "base.errors",
+    "codebook": "nn.codebook",
+    "load": "storage.formats",
+    "lookup": "storage.known",
+    "save": "storage.formats",
+    "search": "global_search.session",
+    "solve": "global_search.api",
 }
 
 
@@ -83,11 +90,11 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("tammes")
-    if name not in __all__:
-        raise AttributeError(f"module 'tammes' has no attribute {name!r}")
-    if name in _HOME:
-        return getattr(importlib.import_module(f"tammes.{_HOME[name]}"), name)
-    return importlib.import_module(f"tammes.{name}")
+    if name in _MODULES:
+        return importlib.import_module(f"tammes.{_MODULES[name]}")
+    if name in _OBJECTS:
+        return getattr(importlib.import_module(f"tammes.{_OBJECTS[name]}"), name)
+    raise AttributeError(f"module 'tammes' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -1,5 +1,5 @@
 """`python -m tammes`."""
 
-from tammes.cli import main
+from tammes.cli.main import main
 
 main()

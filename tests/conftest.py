@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture
 def run(monkeypatch, capsys, tmp_path):
     """Runs the command line in this process, in a folder of its own: (status, stdout, stderr)."""
-    from tammes import cli
+    from tammes.cli import main as cli
 
     monkeypatch.chdir(tmp_path)
 

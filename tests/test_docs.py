@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tammes import bench, bench_report, cli
+from tammes.bench import report as bench_report
+from tammes.bench import table1 as bench
+from tammes.cli import main as cli
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -33,7 +33,7 @@ def wheel(tmp_path_factory):
 
 def test_the_wheel_holds_package_tables_and_licence(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    for needed in ("tammes/py.typed", "tammes/cli.py", "tammes/sloane_tables/sloane_d3.csv"):
+    for needed in ("tammes/py.typed", "tammes/cli/main.py", "tammes/sloane_tables/sloane_d3.csv"):
         assert needed in names
     assert any(name.endswith("LICENSE") for name in names)
     assert not any(name.startswith(("tests", "benchmarks", "docs")) for name in names)
@@ -58,16 +58,23 @@ def test_the_wheel_runs_outside_the_checkout(wheel, tmp_path):
 
 
 def test_a_plain_checkout_finds_its_tables(tmp_path):
-    code = "import tammes.tables as t; print(t.folder(), t.best_known(30, 3).degrees)"
+    code = "from tammes import tables as t; print(t.folder(), t.best_known(30, 3).degrees)"
     out = run(sys.executable, "-c", code, cwd=ROOT)
     assert "38.59711595387" in out
 
 
-def test_public_names_exist_and_are_lazy():
-    for name in tammes.__all__:
-        assert getattr(tammes, name) is not None
-    assert tammes.__version__
+@pytest.mark.parametrize("name", sorted(tammes.__all__))
+def test_a_public_name_is_the_same_at_every_access(name):
+    """In a process of its own: importing a submodule sets it as an attribute, and must not hide a function."""
+    code = f"import tammes; first = tammes.{name}; assert tammes.{name} is first; print(type(first).__name__)"
+    kind = run(sys.executable, "-c", code, cwd=ROOT).strip()
+    functions = {"codebook", "load", "lookup", "save", "search", "solve"}
+    assert kind == ("function" if name in functions else "type" if name[0].isupper() else "module")
+
+
+def test_the_public_door_is_lazy():
     assert set(tammes.__all__) <= set(dir(tammes))
+    assert tammes.__version__
     with pytest.raises(AttributeError, match="no attribute 'sove'"):
         tammes.sove  # noqa: B018
     loaded = run(sys.executable, "-c", "import sys, tammes; print('torch' in sys.modules)", cwd=ROOT)

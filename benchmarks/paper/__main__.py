@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from benchmarks.paper import config
 from benchmarks.paper.config import Experiment
 from benchmarks.paper.jobs import AMP, Job, check_precision, jobs_of
-from tammes.errors import TammesError
+from tammes.base.errors import TammesError
 
 if TYPE_CHECKING:
     from benchmarks.paper.processes import Crew

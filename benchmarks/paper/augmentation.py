@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.paper.images import Images
-from tammes.errors import InvalidParameterError, check_integer, check_number
+from tammes.base.errors import InvalidParameterError, check_integer, check_number
 
 __all__ = ["HALF", "Augmentation", "Statistics", "statistics"]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from tammes import files
-from tammes.errors import FileFormatError
+from tammes.base.errors import FileFormatError
+from tammes.storage import formats as files
 
 __all__ = ["SCHEMA", "load", "save"]
 

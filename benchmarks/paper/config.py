@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tammes.errors import FileFormatError, InvalidParameterError, UnknownNameError
-from tammes.files import read_bytes
+from tammes.base.errors import FileFormatError, InvalidParameterError, UnknownNameError
+from tammes.storage.formats import read_bytes
 
 __all__ = [
     "ARC",

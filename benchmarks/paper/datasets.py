@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.paper.augmentation import statistics
 from benchmarks.paper.config import DATA
 from benchmarks.paper.images import Images, Pairs
-from tammes.errors import UnknownNameError
+from tammes.base.errors import UnknownNameError
 
 __all__ = ["Dataset", "open_dataset", "part_of"]
 

@@ -16,10 +16,10 @@ from torch import nn
 
 from benchmarks.paper import models
 from benchmarks.paper.processes import Crew
-from tammes import bench
+from tammes.bench import table1 as bench
 from tammes.nn import Regularizer
-from tammes.result import versions
-from tammes.weights import cosine_histogram
+from tammes.nn.inspect.weights import cosine_histogram
+from tammes.storage.result import versions
 
 __all__ = ["BINS", "Clock", "PeakMemory", "environment", "histogram", "layer_angles"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tammes.errors import InvalidParameterError
+from tammes.base.errors import InvalidParameterError
 
 __all__ = ["Images", "Pairs"]
 

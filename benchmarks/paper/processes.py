@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from tammes.errors import DeviceError
+from tammes.base.errors import DeviceError
 
 __all__ = ["Crew", "crew"]
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from benchmarks.paper.config import Arm
 from tammes import losses
-from tammes.errors import InvalidParameterError
+from tammes.base.errors import InvalidParameterError
 from tammes.losses import Loss
 from tammes.nn import Regularizer, presets
 

@@ -25,8 +25,8 @@ from benchmarks.paper.evidence import PeakMemory, environment, histogram
 from benchmarks.paper.jobs import Job
 from benchmarks.paper.processes import Crew
 from benchmarks.paper.training import DivergedError, Silent, Trainer, Watch
-from tammes import files
-from tammes.errors import FileAccessError, FileFormatError, InvalidParameterError
+from tammes.base.errors import FileAccessError, FileFormatError, InvalidParameterError
+from tammes.storage import formats as files
 
 __all__ = ["SCHEMA", "SMOKE", "Result", "Store", "do", "make_folder"]
 

@@ -23,8 +23,8 @@ from benchmarks.paper.config import Arm, Experiment
 from benchmarks.paper.datasets import Dataset, open_dataset
 from benchmarks.paper.jobs import Job, jobs_of
 from benchmarks.paper.processes import Crew
-from tammes import files
-from tammes.errors import FileAccessError, TammesError
+from tammes.base.errors import FileAccessError, TammesError
+from tammes.storage import formats as files
 
 __all__ = ["VICTIM", "experiments", "jobs_for", "rehearse", "shrunk"]
 

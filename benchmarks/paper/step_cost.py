@@ -29,9 +29,10 @@ from torch import nn
 
 from benchmarks.paper import models
 from benchmarks.paper.evidence import PeakMemory
-from tammes import bench, files
-from tammes.errors import DeviceError, TammesError, check_integer
+from tammes.base.errors import DeviceError, TammesError, check_integer
+from tammes.bench import table1 as bench
 from tammes.nn import Regularizer
+from tammes.storage import formats as files
 
 __all__ = ["FORMS", "main", "markdown", "measure", "ratios"]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from benchmarks.paper.config import Arm, Experiment
 from benchmarks.paper.jobs import Job
 from benchmarks.paper.runs import SMOKE, Result
-from tammes import files
-from tammes.errors import FileFormatError
+from tammes.base.errors import FileFormatError
+from tammes.storage import formats as files
 
 __all__ = [
     "NOTHING",

@@ -25,7 +25,7 @@ from benchmarks.paper.processes import Crew
 from benchmarks.paper.regularisers import judge, regulariser
 from benchmarks.paper.schedule import Schedule
 from benchmarks.paper.verification_accuracy import verify
-from tammes.errors import FileFormatError, InvalidParameterError
+from tammes.base.errors import FileFormatError, InvalidParameterError
 from tammes.nn import Regularizer
 
 __all__ = ["DivergedError", "Silent", "Trainer", "Watch"]

@@ -19,7 +19,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from tammes import bench, losses
+from tammes import losses
+from tammes.bench import table1 as bench
 from tammes.nn import Regularizer
 
 SHAPES = [(64, 576), (512, 4608), (1000, 2048), (10575, 512), (50257, 768)]

@@ -13,9 +13,10 @@ import sklearn
 from digits_study import Settings
 from digits_training import LAYERS, METHODS, NO_METHOD, NO_PLACE, PARTS, PLACES, Job, Outcome
 
-from tammes import bench, files
-from tammes.errors import FileFormatError
-from tammes.result import versions
+from tammes.base.errors import FileFormatError
+from tammes.bench import table1 as bench
+from tammes.storage import formats as files
+from tammes.storage.result import versions
 
 SCHEMA = "tammes.digits/1"
 COLUMNS = [*(one.name for one in fields(Job)), *(one.name for one in fields(Outcome))]

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from tammes.losses import LOSSES, Loss
 from tammes.nn import Regularizer, presets
-from tammes.weights import measure
+from tammes.nn.inspect.weights import measure
 
 PARTS = ("tuning", "test")
 """Halves of the images: one chooses coefficients, the other judges them."""

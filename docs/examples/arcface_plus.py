@@ -10,7 +10,7 @@ from pytorch_metric_learning.losses import ArcFaceLoss
 from torch import nn
 
 from tammes.losses import MMALoss
-from tammes.weights import RowMeasure, measure
+from tammes.nn.inspect.weights import RowMeasure, measure
 
 CLASSES, FAMILIES, INPUTS, EMBEDDING = 40, 8, 32, 16
 

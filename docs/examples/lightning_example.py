@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
-from tammes.nn.lightning import RegularizerCallback
+from tammes.nn.integrations.lightning import RegularizerCallback
 
 
 class Classifier(pl.LightningModule):

@@ -12,7 +12,7 @@ import tempfile
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
 
-from tammes.nn.transformers import RegularizerCallback
+from tammes.nn.integrations.transformers import RegularizerCallback
 
 WORDS, LENGTH = 32, 16
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
+from tammes.base.errors import InvalidParameterError
 from tammes.bounds.bound import Bound, check_size
 from tammes.bounds.classical import rankin
 from tammes.bounds.schlaefli import boroczky
 from tammes.bounds.universal import levenshtein
-from tammes.errors import InvalidParameterError
 
 __all__ = ["lines", "upper_bound"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tammes.errors import InvalidParameterError
+from tammes.base.errors import InvalidParameterError
 
 __all__ = ["LARGEST", "Bound", "angle_of", "check_integer", "check_size"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from tammes.base.errors import InvalidParameterError
 from tammes.bounds.bound import LARGEST, Bound, check_integer, check_size
 from tammes.bounds.classical import cap_area, rankin
 from tammes.bounds.delsarte import MAX_DEGREE, default_degree, delsarte_lp, delsarte_points
 from tammes.bounds.schlaefli import boroczky
 from tammes.bounds.universal import levenshtein
-from tammes.errors import InvalidParameterError
 
 __all__ = ["ANGLE_SLACK", "all_bounds", "most_points"]
 

@@ -12,11 +12,11 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-from tammes.closed_forms import check_size
+from tammes.base.errors import InvalidParameterError
+from tammes.base.geometry import Floats
+from tammes.constructions.closed_forms import check_size
 from tammes.constructions.polytopes import check_room, unit_rows
 from tammes.constructions.roots import roots_d
-from tammes.errors import InvalidParameterError
-from tammes.geometry import Floats
 
 __all__ = [
     "barnes_wall",

@@ -7,8 +7,10 @@ import math
 import re
 from fractions import Fraction
 
-from tammes.closed_forms import check_size
+from tammes.base.errors import InvalidParameterError, UnknownNameError
+from tammes.base.geometry import Floats
 from tammes.constructions import binary, graphs, polytopes, roots
+from tammes.constructions.closed_forms import check_size
 from tammes.constructions.families import (
     EQUAL_AREA,
     FIBONACCI,
@@ -22,8 +24,6 @@ from tammes.constructions.families import (
     one,
     power_of_2,
 )
-from tammes.errors import InvalidParameterError, UnknownNameError
-from tammes.geometry import Floats
 
 __all__ = ["CONSTRUCTIONS", "Construction", "Family", "by_size", "construct", "find"]
 

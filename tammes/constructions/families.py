@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from tammes.closed_forms import check_size, orthoplex, regular_polygon, simplex
+from tammes.base.errors import InvalidParameterError
+from tammes.base.geometry import Floats
 from tammes.constructions import polytopes, spread
-from tammes.errors import InvalidParameterError
-from tammes.geometry import Floats
+from tammes.constructions.closed_forms import check_size, orthoplex, regular_polygon, simplex
 
 __all__ = [
     "EQUAL_AREA",

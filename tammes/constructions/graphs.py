@@ -16,10 +16,10 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
+from tammes.base.errors import InvalidParameterError
+from tammes.base.geometry import Floats
 from tammes.constructions.binary import golay_octads, leech, leech_integers, multiply
 from tammes.constructions.polytopes import unit_rows, vertex_figure
-from tammes.errors import InvalidParameterError
-from tammes.geometry import Floats
 
 __all__ = [
     "gewirtz",

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tammes.closed_forms import check_size
+from tammes.base.errors import InvalidParameterError
+from tammes.base.geometry import Floats, Ints
 from tammes.constructions import catalogue, sequences
 from tammes.constructions.catalogue import Construction
-from tammes.errors import InvalidParameterError
-from tammes.geometry import Floats, Ints
+from tammes.constructions.closed_forms import check_size
 
 __all__ = ["LARGEST", "Whole", "holding"]
 

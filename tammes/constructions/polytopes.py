@@ -13,9 +13,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tammes.closed_forms import check_size
-from tammes.errors import InvalidParameterError
-from tammes.geometry import Floats
+from tammes.base.errors import InvalidParameterError
+from tammes.base.geometry import Floats
+from tammes.constructions.closed_forms import check_size
 
 __all__ = [
     "LARGEST",

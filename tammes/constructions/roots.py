@@ -11,10 +11,10 @@ import itertools
 
 import numpy as np
 
-from tammes.closed_forms import check_size
+from tammes.base.errors import InvalidParameterError
+from tammes.base.geometry import Floats
+from tammes.constructions.closed_forms import check_size
 from tammes.constructions.polytopes import check_room, demicube, unit_rows, vertex_figure
-from tammes.errors import InvalidParameterError
-from tammes.geometry import Floats
 
 __all__ = [
     "clebsch",

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tammes.closed_forms import check_size
-from tammes.errors import InvalidParameterError
-from tammes.geometry import Floats, Ints
+from tammes.base.errors import InvalidParameterError
+from tammes.base.geometry import Floats, Ints
+from tammes.constructions.closed_forms import check_size
 
 __all__ = ["CHIRP_DIMENSION", "GOLD_DIMENSIONS", "Sequences", "chirps", "gold"]
 

@@ -11,9 +11,9 @@ import math
 
 import numpy as np
 
-from tammes.closed_forms import check_size
+from tammes.base.geometry import Floats
+from tammes.constructions.closed_forms import check_size
 from tammes.constructions.polytopes import check_room
-from tammes.geometry import Floats
 
 __all__ = ["equal_area", "fibonacci", "zones"]
 

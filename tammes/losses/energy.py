@@ -15,9 +15,9 @@ from typing import final
 import torch
 from torch import Tensor
 
-from tammes.errors import InvalidParameterError
+from tammes.base.errors import InvalidParameterError
+from tammes.base.torch_geometry import block_dtype, gram_tiles, pair_tangents, slices, unit_rows
 from tammes.losses.loss import Loss
-from tammes.pairs import block_dtype, gram_tiles, pair_tangents, slices, unit_rows
 
 __all__ = ["EnergyLoss", "Logarithmic", "Orthogonal", "RieszFisher"]
 

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from tammes.errors import InvalidParameterError, UnknownNameError
-from tammes.pairs import row_lengths
+from tammes.base.errors import InvalidParameterError, UnknownNameError
+from tammes.base.torch_geometry import row_lengths
 
 __all__ = ["REDUCTIONS", "Loss", "known_as"]
 

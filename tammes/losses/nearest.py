@@ -16,8 +16,8 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from tammes.base.torch_geometry import block_dtype, nearest_rows, on_gpu, pair_tangents, row_lengths, slices, unit_rows
 from tammes.losses.loss import Loss, known_as
-from tammes.pairs import block_dtype, nearest_rows, on_gpu, pair_tangents, row_lengths, slices, unit_rows
 
 __all__ = ["MMA", "Cosine", "NearestLoss", "are_row_numbers"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tammes.errors import InvalidParameterError, UnknownNameError
+from tammes.base.errors import InvalidParameterError, UnknownNameError
 from tammes.losses.energy import Logarithmic, Orthogonal, RieszFisher
 from tammes.losses.loss import Loss
 from tammes.losses.nearest import MMA, Cosine

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tammes import guarantee
-from tammes.directions import DTYPES, codebook
-from tammes.errors import DeviceError, InvalidParameterError, InvalidPointsError, check_integer, check_number
-from tammes.solvers.run import ProgressCallback, silent
+from tammes.base.budget import ProgressCallback, silent
+from tammes.base.errors import DeviceError, InvalidParameterError, InvalidPointsError, check_integer, check_number
+from tammes.codes import guarantee
+from tammes.nn.codebook import DTYPES, codebook
 
 __all__ = ["FixedTammesClassifier"]
 

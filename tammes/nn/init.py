@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tammes.directions import DTYPES, SEARCHED, codebook
-from tammes.errors import InvalidParameterError, check_integer, check_number
-from tammes.geometry import Floats
+from tammes.base.errors import InvalidParameterError, check_integer, check_number
+from tammes.base.geometry import Floats
+from tammes.nn.codebook import DTYPES, SEARCHED, codebook
 
 __all__ = ["tammes_"]
 

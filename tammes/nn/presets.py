@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tammes.errors import UnknownNameError
+from tammes.base.errors import UnknownNameError
 from tammes.losses.energy import Orthogonal, RieszFisher
 from tammes.losses.nearest import MMA
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from tammes.errors import InvalidParameterError, check_integer, check_number
+from tammes.base.errors import InvalidParameterError, check_integer, check_number
 from tammes.losses.loss import Loss
 from tammes.losses.nearest import NearestLoss, are_row_numbers
 from tammes.losses.registry import get
@@ -22,7 +22,7 @@ from tammes.nn.selection import Choice, Layer, check_present, find_layers
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
 
-    from tammes.nn.layer_report import LayerReport
+    from tammes.nn.report import LayerReport
 
 __all__ = ["Regularizer", "parameters_of"]
 
@@ -342,7 +342,7 @@ class Regularizer:
         Args:
             max_rows: leave out layers of more rows than this, where many reports are made.
         """
-        from tammes.nn.layer_report import LayerReport
+        from tammes.nn.report import LayerReport
 
         return LayerReport.of(self._own_terms(), max_rows)
 

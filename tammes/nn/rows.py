@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from tammes.errors import InvalidParameterError
+from tammes.base.errors import InvalidParameterError
 
 __all__ = ["RowSet", "row_sets"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from tammes.errors import InvalidParameterError, UnknownNameError
+from tammes.base.errors import InvalidParameterError, UnknownNameError
 from tammes.nn.rows import RowSet, View, row_sets
 
 __all__ = ["Choice", "Layer", "Layers", "check_present", "find_layers", "parts_of"]

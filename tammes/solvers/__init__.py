@@ -1,1 +1,1 @@
-"""Solvers: one local method a module; `run` holds what they share."""
+"""Local solvers: from given points to a local optimum."""

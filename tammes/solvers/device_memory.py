@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import torch
 
-from tammes import memory
-from tammes.errors import InvalidParameterError
+from tammes.base import memory
+from tammes.base.errors import InvalidParameterError
 
 __all__ = ["batch", "free", "halving", "require"]
 

@@ -24,12 +24,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tammes import geometry
-from tammes.errors import DeviceError, InvalidParameterError
-from tammes.geometry import Floats
+from tammes.base import geometry
+from tammes.base.budget import Budget, Progress, ProgressCallback, silent
+from tammes.base.errors import DeviceError, InvalidParameterError
+from tammes.base.geometry import Floats
+from tammes.base.status import Status
+from tammes.base.torch_geometry import few_threads
 from tammes.losses.loss import Loss
-from tammes.pairs import few_threads
-from tammes.solvers.run import Budget, Progress, ProgressCallback, Status, silent
 
 __all__ = ["DTYPES", "PRESETS", "SGD", "Descent", "resolve_device"]
 

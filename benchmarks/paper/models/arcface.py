@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.paper.models.layers import Network, conv3x3, initialise_
-from tammes.errors import InvalidParameterError, check_integer, check_number
+from tammes.base.errors import InvalidParameterError, check_integer, check_number
 
 __all__ = ["ArcFace", "FaceBlock", "MarginHead"]
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from benchmarks.paper.images import Images
 from benchmarks.paper.readers.contents import content_of, find_first, is_archive, members_of
 from benchmarks.paper.readers.unpickling import loads
-from tammes.errors import FileAccessError, FileFormatError
+from tammes.base.errors import FileAccessError, FileFormatError
 
 __all__ = ["find", "read"]
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from tammes import files
-from tammes.errors import FileAccessError, FileFormatError
+from tammes.base.errors import FileAccessError, FileFormatError
+from tammes.storage import formats as files
 
 __all__ = ["LIMIT", "content_of", "find_first", "is_archive", "members_of"]
 

@@ -20,7 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tammes.errors import FileAccessError, FileFormatError
+from tammes.base.errors import FileAccessError, FileFormatError
 
 fcntl: ModuleType | None
 try:

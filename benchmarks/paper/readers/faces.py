@@ -14,7 +14,7 @@ from benchmarks.paper.images import Images
 from benchmarks.paper.readers.contents import find_first
 from benchmarks.paper.readers.decoded import digest_of_files, memory_map
 from benchmarks.paper.readers.folders import folders_in, images_in, of_class, picture
-from tammes.errors import FileFormatError
+from tammes.base.errors import FileFormatError
 
 __all__ = ["SIZE", "find", "read"]
 

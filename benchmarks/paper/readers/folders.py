@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.paper.readers.contents import content_of
 from benchmarks.paper.readers.decoded import SUFFIXES, Picture
-from tammes.errors import FileAccessError, FileFormatError
+from tammes.base.errors import FileAccessError, FileFormatError
 
 __all__ = ["folders_in", "images_in", "of_class", "picture"]
 

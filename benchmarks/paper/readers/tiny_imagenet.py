@@ -25,7 +25,7 @@ from benchmarks.paper.images import Images
 from benchmarks.paper.readers.contents import content_of, find_first
 from benchmarks.paper.readers.decoded import digest_of_files, memory_map
 from benchmarks.paper.readers.folders import images_in, of_class, picture
-from tammes.errors import FileAccessError, FileFormatError
+from tammes.base.errors import FileAccessError, FileFormatError
 
 __all__ = ["SIZE", "find", "read"]
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tammes.errors import FileFormatError
+from tammes.base.errors import FileFormatError
 
 __all__ = ["STEPS", "loads"]
 

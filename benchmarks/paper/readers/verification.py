@@ -16,7 +16,7 @@ from benchmarks.paper.images import Pairs
 from benchmarks.paper.readers.contents import content_of, find_first
 from benchmarks.paper.readers.decoded import memory_map
 from benchmarks.paper.readers.unpickling import loads
-from tammes.errors import FileFormatError, UnknownNameError
+from tammes.base.errors import FileFormatError, UnknownNameError
 
 __all__ = ["NAMES", "SIZE", "find", "read"]
 

@@ -1,0 +1,79 @@
+"""How long a run may take, and the reports it gives while it runs."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tammes.base.errors import InvalidParameterError
+
+__all__ = ["Budget", "Progress", "ProgressCallback", "silent"]
+
+
+class Budget:
+    """A wall-clock limit that starts when it is made.
+
+    Args:
+        seconds: None for no limit; otherwise positive.
+        clock: monotonic seconds; tests pass their own.
+        stop: a second reason to end; asked whenever the clock is.
+    """
+
+    def __init__(
+        self,
+        seconds: float | None,
+        clock: Callable[[], float] = time.monotonic,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        if seconds is not None and not (seconds > 0.0 and math.isfinite(seconds)):
+            raise InvalidParameterError("time_limit", "a positive number of seconds", seconds)
+        self._clock = clock
+        self._stop = stop
+        self._start = clock()
+        self._end = math.inf if seconds is None else self._start + seconds
+
+    def elapsed(self) -> float:
+        """Seconds since the budget was made."""
+        return self._clock() - self._start
+
+    def part(self, fraction: float) -> Budget:
+        """A budget of that part of what is left, from now; without a limit where this has none."""
+        left = self.left()
+        seconds = None if math.isinf(left) else max(fraction * left, 1e-9)
+        return Budget(seconds, self._clock, self._stop)
+
+    def until(self, reached: Callable[[], bool]) -> Budget:
+        """The same limit, and a further reason to end."""
+        limit = copy.copy(self)
+        limit._stop = lambda: self._stop() or reached()
+        return limit
+
+    def left(self) -> float:
+        """Seconds up to the limit, not below 0; infinite where there is none."""
+        return max(0.0, self._end - self._clock())
+
+    def spent(self) -> bool:
+        """Whether the limit has passed, or something else says that it is over."""
+        return self._clock() >= self._end or self._stop()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One report of a running solver."""
+
+    phase: str
+    step: int
+    total: int
+    min_angle: float
+    """Best measured angle so far, radians."""
+    detail: dict[str, float] = field(default_factory=dict)
+
+
+ProgressCallback = Callable[[Progress], None]
+
+
+def silent(_: Progress) -> None:
+    """The callback that tells nobody."""

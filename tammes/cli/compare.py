@@ -1,0 +1,159 @@
+"""`tammes compare`: are two codes one up to isometry; how symmetric is each."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tammes.cli.options import CodeFile, Json, Normalize, SomeDimension, fail, integer
+from tammes.cli.terminal import interruptible, print_json
+
+if TYPE_CHECKING:
+    from tammes.codes.isometry import Isometry, Symmetries
+    from tammes.codes.spherical_code import SphericalCode
+
+__all__ = ["compare"]
+
+_EXACT = 10**15  # orders from here on are shown rounded
+_WRITTEN = 10**4000  # and from here on left out of JSON: Python does not print longer integers
+
+
+def compare(
+    file: CodeFile,
+    other: Annotated[
+        Path | None, typer.Argument(metavar="OTHER", help="Points to compare with; without it, the group alone.")
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(metavar="X", help="Distance by which a map may miss a point, at most 1e-3.")
+    ] = 1e-8,
+    rounds: Annotated[
+        int | None,
+        typer.Option(
+            parser=integer("rounds", 1),
+            metavar="N",
+            help="Of the search, until it gives up: by default a minute or two.",
+        ),
+    ] = None,
+    normalize: Normalize = False,
+    d: SomeDimension = None,
+    as_json: Json = False,
+) -> None:
+    """Decide whether two codes are one up to isometry, else exit with 1; count the symmetries of each."""
+    from tammes.codes import isometry
+    from tammes.storage import formats as files
+
+    paths = [file] if other is None else [file, other]
+    codes = [files.load(path, d=d, normalize=normalize) for path in paths]
+    found: Isometry | str | None = None
+    with interruptible("nothing was decided"):
+        if other is not None:
+            found = isometry.compare(codes[0], codes[1], tolerance, rounds=rounds)
+        # One code, turned: one group.
+        apart = codes if isinstance(found, str) else codes[:1]
+        groups = [isometry.automorphisms(code, tolerance, rounds=rounds) for code in apart]
+    groups *= len(codes) // len(groups)
+    if as_json:
+        records = [_code_record(*each) for each in zip(paths, codes, groups, strict=True)]
+        print_json({"tolerance": tolerance, "codes": records} | ({} if found is None else _record(found)))
+    else:
+        _print_block(paths, codes, groups, found)
+    if isinstance(found, str):
+        fail(f"{file} and {other} differ: {found}.", 1)
+
+
+def _code_record(path: Path, code: SphericalCode, group: Symmetries) -> dict[str, Any]:
+    """What the JSON document says of one code."""
+    return {
+        "file": str(path),
+        "n": code.n,
+        "d": code.d,
+        "min_angle_degrees": code.min_angle_degrees,
+        "digest": code.digest,
+        "rank": group.rank,
+        "automorphisms": {
+            "order": group.order if group.order < _WRITTEN else None,
+            "log10_order": math.log10(group.order),
+            "rotations": group.rotations if group.order < _WRITTEN else None,
+            "name": group.name,
+            "deviation": group.deviation,
+            "orbits": group.orbits.tolist(),
+            "generators": group.generators.tolist(),
+        },
+    }
+
+
+def _record(found: Isometry | str) -> dict[str, Any]:
+    """What the JSON document says of the two."""
+    if isinstance(found, str):
+        return {"same": False, "difference": found}
+    return {
+        "same": True,
+        "rotation": found.rotation,
+        "reflection": found.reflection,
+        "deviation": found.deviation,
+        "permutation": found.permutation.tolist(),
+        "matrix": found.matrix.tolist(),
+    }
+
+
+def _print_block(
+    paths: list[Path], codes: list[SphericalCode], groups: list[Symmetries], found: Isometry | str | None
+) -> None:
+    """A column for each code, then the verdict."""
+    from rich.table import Table
+
+    from tammes.cli import report
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_row("", *map(str, paths))
+    table.add_row("points", *map(_points, codes, groups))
+    table.add_row("minimal angle", *(f"{code.min_angle_degrees:.12f}°" for code in codes))
+    table.add_row("automorphisms", *(_size(group) for group in groups))
+    table.add_row("orbits", *(_orbits(group) for group in groups))
+    console = report.console()
+    console.print(table)
+    if found is not None:
+        verdict = Table.grid(padding=(0, 2))
+        verdict.add_column(style="dim", no_wrap=True, min_width=len("automorphisms"))
+        verdict.add_row("isometry", _verdict(found))
+        console.print(verdict)
+
+
+def _points(code: SphericalCode, group: Symmetries) -> str:
+    """How many, where; with a word if they do not span the space."""
+    return f"{code.n} in R^{code.d}" + ("" if group.rank == code.d else f", their span R^{group.rank}")
+
+
+def _size(group: Symmetries) -> str:
+    """Order, symbol, and how many mirror nothing."""
+    name = "" if group.name is None else f" ({group.name})"
+    of_them = "all" if group.rotations == group.order else "half"
+    return f"{_number(group.order)}{name}" + ("" if group.order == 1 else f", {of_them} of them rotations")
+
+
+def _orbits(group: Symmetries) -> str:
+    """How many orbits, and how many points the smallest and largest have."""
+    sizes = sorted({int((group.orbits == k).sum()) for k in range(int(group.orbits.max()) + 1)})
+    points = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    return f"{int(group.orbits.max()) + 1}, of {points} point{'' if sizes[-1] == 1 else 's'}"
+
+
+def _number(order: int) -> str:
+    """Digits in threes, or the leading ones and a power of ten."""
+    if order < _EXACT:
+        return f"{order:,}"
+    exponent, fraction = divmod(math.log10(order), 1.0)
+    return f"about {10.0**fraction:.3f}e{exponent:.0f}"
+
+
+def _verdict(found: Isometry | str) -> str:
+    """Same or not, by which kind of map, how exactly."""
+    if isinstance(found, str):
+        return f"none: {found}"
+    kinds = {(True, True): "by rotation and by reflection", (True, False): "by rotation, not by reflection"}
+    kind = kinds.get((found.rotation, found.reflection), "by reflection, not by rotation")
+    return f"the same code {kind}; no point misses by more than {found.deviation:.2g}"

@@ -1,0 +1,207 @@
+"""`tammes inspect`: the minimal angle of every layer of a saved network, one or two beside each other."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tammes.base.errors import FileFormatError, InvalidParameterError, UnknownNameError
+from tammes.cli.options import Force, Json
+from tammes.cli.terminal import interruptible, print_json, uninterrupted
+
+if TYPE_CHECKING:
+    from tammes.nn.inspect.layers import Layer
+    from tammes.nn.inspect.tables import Inspection
+
+__all__ = ["inspect"]
+
+_LONG = 1 << 38  # sum of n^2 d, from which measuring takes more than some ten seconds on one core
+_BINS = 2000
+
+Patterns = list[str] | None
+Begin = Callable[["Layer"], Callable[[int], None]]
+
+
+def inspect(
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="A state dict: .pt .pth .bin .ckpt .safetensors")
+    ],
+    other: Annotated[
+        Path | None, typer.Argument(metavar="OTHER", help="Another one, to compare with layer by layer.")
+    ] = None,
+    layer: Annotated[str | None, typer.Option(metavar="NAME", help="One layer, in more detail.")] = None,
+    histogram: Annotated[
+        bool, typer.Option("--histogram", help="Draw the cosines between the rows of that layer.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="PICTURE",
+            help="Draw the angles of all layers; or where to with the histogram [CHECKPOINT_LAYER_cosines.png].",
+        ),
+    ] = None,
+    include: Annotated[
+        Patterns, typer.Option(metavar="PATTERN", help="Only these layers, as 'features.*'; may be repeated.")
+    ] = None,
+    exclude: Annotated[Patterns, typer.Option(metavar="PATTERN", help="Not these layers; may be repeated.")] = None,
+    as_json: Json = False,
+    force: Force = False,
+) -> None:
+    """Measure the minimal angle between the rows of every weight of a saved network.
+
+    A row lies along axis 0 of a tensor: a neuron, a filter, an embedding.
+    Queries, keys and values of attention, and gates, are taken apart.
+    A file does not tell transposed convolutions (nor GPT-2's Conv1D) from
+    plain layers; their rows are not what makes an output: --exclude them.
+    Nothing but tensors is read: a file that holds objects is refused.
+    """
+    from tammes.cli import report
+    from tammes.nn.inspect import checkpoints
+    from tammes.nn.inspect import tables as inspection
+    from tammes.plots import figures as plots
+    from tammes.storage import formats as files
+
+    if output is not None and output.suffix.lower() not in plots.SUFFIXES:
+        raise InvalidParameterError("output", f"a file ending in {', '.join(plots.SUFFIXES)}", str(output))
+    if output is not None and layer is not None and not histogram:
+        raise InvalidParameterError("output", "given with --histogram for one --layer", str(output))
+    paths = [checkpoint] if other is None else [checkpoint, other]
+    with interruptible("nothing was written"):
+        read = [checkpoints.read_layers(path) for path in paths]
+        chosen = [_chosen(layers, include, exclude) for layers, _ in read]
+        if not any(chosen):
+            asked, names = _asked(include, exclude), ", ".join(layer.name for layer in read[0][0])
+            raise InvalidParameterError("include", "a pattern that leaves some layer", asked, f"There are: {names}.")
+        one = layer
+        if layer is not None or histogram:
+            one = _named(paths[0], chosen[0], layer).name
+            chosen = [[_named(path, layers, one)] for path, layers in zip(paths, chosen, strict=True)]
+        target = Path(_default_name(checkpoint, one)) if histogram and output is None else output
+        if target is not None:
+            files.check_writable(target, force=force)
+        networks = []
+        with _progress([layer for layers in chosen for layer in layers], 2 if histogram else 1) as begin:
+            for path, label, layers, (_, skipped) in zip(paths, _labels(paths), chosen, read, strict=True):
+                networks.append(_inspection(path, label, layers, skipped, begin, histogram))
+    if target is not None:
+        with uninterrupted():
+            picture = _picture(networks, one if histogram else None, target.suffix)
+            files.write_atomically(target, picture, force=force)
+    if as_json:
+        records = [{"file": str(path), **each.to_dict()} for path, each in zip(paths, networks, strict=True)]
+        print_json({"checkpoints": records, "files": [] if target is None else [str(target)]})
+        return
+    console = report.console()
+    console.print(inspection.layers_block(networks) if one is None else inspection.layer_block(networks, one))
+    if target is not None:
+        console.print(f"saved  {target}")
+
+
+# --- choosing ---------------------------------------------------------------------------------
+
+
+def _labels(paths: Sequence[Path]) -> list[str]:
+    """Names of the files, or the paths where these are the same."""
+    return [path.name for path in paths] if len({path.name for path in paths}) == len(paths) else list(map(str, paths))
+
+
+def _chosen(layers: Sequence[Layer], include: Patterns, exclude: Patterns) -> list[Layer]:
+    def matches(name: str, patterns: Patterns) -> bool:
+        return any(name == pattern or fnmatch.fnmatchcase(name, pattern) for pattern in patterns or [])
+
+    kept = [layer for layer in layers if not include or matches(layer.name, include)]
+    return [layer for layer in kept if not matches(layer.name, exclude)]
+
+
+def _asked(include: Patterns, exclude: Patterns) -> str:
+    asked = [("--include", pattern) for pattern in include or []] + [
+        ("--exclude", pattern) for pattern in exclude or []
+    ]
+    return " ".join(f"{option} {pattern}" for option, pattern in asked)
+
+
+def _named(path: Path, layers: Sequence[Layer], name: str | None) -> Layer:
+    """The layer of that name; without a name, the only one."""
+    names = [layer.name for layer in layers]
+    if name is None and len(names) == 1:
+        return layers[0]
+    if name is None:
+        raise InvalidParameterError("layer", "given with --histogram", None, f"{path} has {', '.join(names)}.")
+    if name not in names:
+        raise UnknownNameError(f"layer of {path}", name, names)
+    return layers[names.index(name)]
+
+
+def _default_name(checkpoint: Path, layer: str | None) -> str:
+    name = re.sub(r"[^\w.-]+", "_", layer or "").strip("_")
+    return f"{checkpoint.stem}_{name}_cosines.png"
+
+
+# --- measuring --------------------------------------------------------------------------------
+
+
+def _inspection(
+    path: Path, label: str, layers: Sequence[Layer], skipped: dict[str, str], begin: Begin, histogram: bool
+) -> Inspection:
+    """One checkpoint measured; with `histogram`, the cosines counted as well."""
+    from tammes.nn.inspect import weights
+    from tammes.nn.inspect.tables import Inspection
+
+    measures, cosines = {}, {}
+    for layer in layers:
+        rows = layer.rows
+        measures[layer.name] = weights.measure(rows, progress=begin(layer))
+        if histogram:
+            reason = measures[layer.name].reason
+            if reason:
+                raise FileFormatError(path, f"{layer.name} has no cosines to draw: {reason}")
+            cosines[layer.name] = weights.cosine_histogram(rows, _BINS, progress=begin(layer))
+    return Inspection(label, measures, {layer.name: layer.note for layer in layers}, skipped, cosines)
+
+
+@contextmanager
+def _progress(layers: Sequence[Layer], passes: int) -> Iterator[Begin]:
+    """A bar over all the work on a terminal; elsewhere one line if it may take long."""
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    from tammes.cli import report
+
+    total = passes * sum(layer.n**2 * layer.d for layer in layers)
+    console = report.console(stderr=True)
+    if total > _LONG and not console.is_terminal:
+        pairs = passes * sum(layer.n * (layer.n - 1) // 2 for layer in layers)
+        print(f"Measuring {pairs:,} pairs of rows: this may take minutes.", file=sys.stderr)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Bar(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("", total=total)
+        before = 0
+
+        def begin(layer: Layer) -> Callable[[int], None]:
+            nonlocal before
+            start, before = before, before + layer.n**2 * layer.d
+            bar.update(task, completed=start, description=f"{layer.name} ({layer.n} x {layer.d})")
+            return lambda done: bar.update(task, completed=start + done * layer.n * layer.d)
+
+        yield begin
+
+
+def _picture(networks: Sequence[Inspection], layer: str | None, suffix: str) -> bytes:
+    """All layers, or the cosines of one."""
+    from tammes.nn.inspect import figures as layer_plots
+    from tammes.plots import figures as plots
+
+    if layer is None:
+        return plots.figure_bytes(layer_plots.plot_layers([(each.label, each.measures) for each in networks]), suffix)
+    sizes = dict.fromkeys(f"{each.measures[layer].n} rows in R^{each.measures[layer].d}" for each in networks)
+    shown = [(each.label, each.cosines[layer]) for each in networks]
+    return plots.figure_bytes(layer_plots.plot_cosines(shown, f"{layer}: {', '.join(sizes)}"), suffix)

@@ -1,0 +1,1 @@
+"""Spherical codes measured: angles, contacts, stress, local optimality, isometry, exact certificates."""

@@ -1,0 +1,1 @@
+"""Global search: many starts and moves, and what decides which comes next."""

@@ -1,1 +1,0 @@
-"""How good codes are hunted and kept: starts, moves, the archive."""

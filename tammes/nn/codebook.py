@@ -1,0 +1,322 @@
+"""`codebook`: n directions in R^d as a tensor, with a largest cosine that is guaranteed of its entries as stored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from tammes.base import geometry
+from tammes.base.budget import ProgressCallback, silent
+from tammes.base.errors import DeviceError, InvalidParameterError, check_integer
+from tammes.base.geometry import Floats
+from tammes.base.status import Status
+from tammes.bounds.bound import Bound
+from tammes.codes import guarantee
+from tammes.constructions import catalogue, parts
+from tammes.constructions.closed_forms import check_size, closed_form
+from tammes.solvers.sgd import resolve_device
+from tammes.storage import tables
+from tammes.storage.archive import Archive
+
+__all__ = ["DTYPES", "SEARCHED", "Codebook", "codebook", "rotated"]
+
+DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+SEARCHED = 1_000
+"""Coordinates n (d - 1) up to which a search with its exact polish takes seconds."""
+
+_MOST_NUMBERS = 1 << 33  # n * d: 64 GiB in float64
+_MOST_STARTS = 64
+_SEARCH_WORK = 8_000  # starts * n (d - 1) of a search: some seconds
+_LADDER_STARTS = 4e7  # starts * n^2 d of the ladder: small codes differ from start to start
+_LADDER_LARGEST = 1e11  # n^2 d beyond which the ladder takes many minutes, and is left out if there is a code at all
+_MET = 1e-9  # cosines: a construction this near to a bound or a stored value is the code meant
+
+
+@dataclass(frozen=True)
+class Codebook:
+    """Directions and what is guaranteed of them."""
+
+    directions: Tensor
+    """Unit rows to the precision of their dtype, shape `(n, d)`: a leaf."""
+    max_cosine: float
+    """No two rows have a larger cosine: of the rows as they are stored, normalised exactly."""
+    source: str
+    """Where they come from: a closed form, a named code, a part of one, the archive, or a solver and its settings."""
+    bound: Bound
+    """The smallest proven upper bound at hand on the minimal angle of n points in R^d."""
+    status: Status = field(default=Status.CLOSED_FORM)
+    """Why the making ended."""
+
+    @property
+    def n(self) -> int:
+        """Number of directions."""
+        return int(self.directions.shape[0])
+
+    @property
+    def d(self) -> int:
+        """Dimension."""
+        return int(self.directions.shape[1])
+
+    @property
+    def min_angle_degrees(self) -> float:
+        """No two rows have a smaller angle, degrees."""
+        return guarantee.angle_at_least(self.max_cosine)
+
+    @property
+    def gap_degrees(self) -> float:
+        """Degrees from the guaranteed angle up to the bound."""
+        return self.bound.degrees - self.min_angle_degrees
+
+    def __repr__(self) -> str:
+        return (
+            f"Codebook(n={self.n}, d={self.d}, max_cosine={self.max_cosine:.6f}, "
+            f"min_angle_degrees={self.min_angle_degrees:.4f}, bound_degrees={self.bound.degrees:.4f}, "
+            f"source={self.source!r})"
+        )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A code before it is turned and rounded."""
+
+    points: Floats
+    max_cosine: float
+    source: str
+    status: Status
+
+
+def codebook(
+    n: int,
+    d: int,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device = "cpu",
+    requires_grad: bool = False,
+    seed: int = 0,
+    rotate: bool = True,
+    starts: int | None = None,
+    steps: int | None = None,
+    archive: bool | str | Path | Archive = False,
+    progress: ProgressCallback = silent,
+) -> Codebook:
+    """n unit vectors in R^d with a largest cosine as small as can be had in a minute or two, and guaranteed.
+
+    The first of these that there is: a closed form (the simplex for n <= d + 1, orthoplex points for
+    n <= 2d, polygons); a named code of exactly this size that meets a bound or the best known value. Else the
+    best of these by measured angle: a part of a larger named code or family; the archive's code, if asked
+    for; a solver's, from random points: a search with an exact polish for n (d - 1) <= 1,000, else the
+    soft-min ladder in matrix products, which gives up where it will not beat the others. The codes that
+    are there are compared with the solver's and never fed to it.
+
+    Nothing depends on a clock: the same n, d, seed and settings give the same bits on the same machine.
+    On one core: closed forms and named codes take milliseconds, (100, 32) seconds, (1000, 128) ten seconds,
+    (10000, 128) and (2000, 512) a minute or two. Beyond n^2 d = 10^11 the ladder runs only where nothing else
+    is there, or `steps` are asked for. Memory O(n d), never n x n.
+
+    Args:
+        n: number of directions, at least 2.
+        d: dimension, at least 2.
+        dtype: float16, bfloat16, float32 or float64. The guarantee is for the rows as rounded to it.
+        device: where the tensor is; the work is done on the CPU.
+        requires_grad: of the tensor, a leaf either way.
+        seed: of the rotation, the choice of a part, and the solver's starts; an integer of at least 0.
+        rotate: turn the code by a random rotation, so that closed forms are not sparse or aligned with axes.
+        starts: of the solver; None for as many as take a few seconds, and at least one.
+        steps: L-BFGS iterations on each rung of the ladder at most; None for what fits in about a minute; 20
+            come within some percent. 0 for no solver at all: what is there already, or an error.
+        archive: True for the user's archive, or a folder or `Archive`. Off by default, since what lies in
+            it may change from one day to the next.
+        progress: called as a solver goes on.
+
+    Returns:
+        The directions, their guaranteed largest cosine, the source, and the bound. Ctrl-C ends the solver:
+        the best so far is returned, with that status.
+
+    Raises:
+        InvalidParameterError: if a parameter is out of range, or nothing is there and `steps` is 0.
+        DeviceError: if the device is not there.
+
+    Example:
+        >>> book = codebook(120, 4)
+        >>> book.directions.shape, book.source, round(book.min_angle_degrees, 4)
+        (torch.Size([120, 4]), 'construction: 600-cell', 36.0)
+    """
+    n, d = check_size(n, d)
+    seed = check_integer("seed", seed, 0)
+    starts = None if starts is None else check_integer("starts", starts, 1)
+    steps = None if steps is None else check_integer("steps", steps, 0)
+    if dtype not in DTYPES:
+        raise InvalidParameterError("dtype", f"one of: {', '.join(map(str, DTYPES))}", dtype)
+    where = _device(device)
+    for name, choice in (("requires_grad", requires_grad), ("rotate", rotate)):
+        if not isinstance(choice, bool):
+            raise InvalidParameterError(name, "True or False", choice)
+    if n * d > _MOST_NUMBERS:
+        raise InvalidParameterError("n", f"small enough that n * d is at most {_MOST_NUMBERS:,}", n)
+    with threadpool_limits(1, user_api="blas"):  # other thread counts give other last digits
+        found = _exact(n, d)
+        if found is None:
+            found = _best(n, d, seed, starts, steps, _archive(archive), progress)
+        points = rotated(found.points, seed) if rotate else found.points
+        rows = torch.from_numpy(np.ascontiguousarray(points)).to(dtype)
+        largest = guarantee.cosine_at_most(rows.double().numpy())
+    try:
+        directions = rows.to(where).requires_grad_(requires_grad)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # what torch raises depends on its build
+        raise DeviceError(f"`device` is {str(where)!r}, which torch cannot use: {error}") from None
+    return Codebook(directions, largest, found.source, tables.upper_bound(n, d), found.status)
+
+
+def rotated(points: Floats, seed: int) -> Floats:
+    """The points turned by a rotation or reflection of R^d, drawn evenly from all of them (Haar).
+
+    Coordinates that are zero throughout at the end need no images: k others need k orthonormal vectors, the
+    Q factor of a normal matrix, with signs such that R has a positive diagonal.
+
+    Args:
+        points: shape `(n, d)`. Not modified.
+        seed: of the rotation.
+
+    Returns:
+        Float64, shape `(n, d)`. Lengths and angles stay, but for rounding.
+
+    References: F. Mezzadri, How to generate random matrices from the classical compact groups, 2007.
+    """
+    d = points.shape[1]
+    used = int(np.flatnonzero(points.any(axis=0))[-1]) + 1
+    normal = np.random.default_rng([seed, d]).standard_normal((d, used))
+    frame, upper = np.linalg.qr(normal)  # (d, used)
+    frame *= np.where(np.diagonal(upper) < 0.0, -1.0, 1.0)
+    return np.asarray(points[:, :used] @ frame.T)
+
+
+def _exact(n: int, d: int) -> _Found | None:
+    """The closed form, or a named code of this size that meets the bound or the best known value."""
+    form = closed_form(n, d)
+    if form is not None:
+        return _Found(form.points(), math.cos(form.angle), f"closed form: {form.name}", Status.CLOSED_FORM)
+    named = catalogue.by_size(n, d)
+    if not named or 8 * n * d > parts.LARGEST:
+        return None
+    code = named[0]
+    known = tables.best_known_or_none(n, d)
+    aim = tables.upper_bound(n, d).angle
+    if known is not None:
+        aim = min(aim, math.radians(known.angle_degrees - 0.5 * 10.0**-known.decimals))
+    assert code.max_cosine is not None
+    if code.max_cosine > math.cos(aim) + _MET:
+        return None
+    return _Found(code.points(), code.max_cosine, f"construction: {code.name}", Status.CLOSED_FORM)
+
+
+def _best(
+    n: int,
+    d: int,
+    seed: int,
+    starts: int | None,
+    steps: int | None,
+    archive: Archive | None,
+    progress: ProgressCallback,
+) -> _Found:
+    """The best of what is there and what a solver finds, by measured angle."""
+    best: _Found | None = None
+    for found in _ready(n, d, seed, archive):
+        if best is None or found.max_cosine < best.max_cosine:
+            best = found
+    if best is not None and (steps == 0 or (float(n) * n * d > _LADDER_LARGEST and steps is None)):
+        return best
+    if steps == 0:
+        raise InvalidParameterError("steps", f"at least 1 for n = {n}, d = {d}, where no code is at hand", steps)
+    rival = math.inf if best is None else best.max_cosine
+    try:
+        if n * (d - 1) <= SEARCHED:
+            solved = _searched(n, d, seed, starts, progress)
+        else:
+            solved = _laddered(n, d, seed, starts, steps, rival, progress)
+    except KeyboardInterrupt:  # before the solver had anything
+        if best is None:
+            raise
+        return _Found(best.points, best.max_cosine, best.source, Status.INTERRUPTED)
+    if best is None or solved.max_cosine < best.max_cosine:
+        return solved
+    return _Found(best.points, best.max_cosine, best.source, solved.status)
+
+
+def _ready(n: int, d: int, seed: int, archive: Archive | None) -> Iterator[_Found]:
+    """Codes that need no solver, measured."""
+    for whole in parts.holding(n, d)[:1]:
+        points = whole.part(n, seed)
+        source = f"construction: {'' if whole.n == n else 'part of '}{whole.name} ({whole.n} points)"
+        yield _Found(points, math.cos(geometry.min_angle(points)), source, Status.CLOSED_FORM)
+    entry = None if archive is None else archive.get(n, d)
+    if entry is not None:
+        source = f"archive: {entry.path}, SHA-256 {entry.code.digest[:16]}"
+        yield _Found(entry.code.points, entry.code.max_cosine, source, Status.CLOSED_FORM)
+
+
+def _searched(n: int, d: int, seed: int, starts: int | None, progress: ProgressCallback) -> _Found:
+    """A search of a fixed number of starts, in this process."""
+    from tammes.global_search.session import search
+
+    count = starts or max(8, min(_MOST_STARTS, _SEARCH_WORK // (n * (d - 1))))
+    result = search(n, d, starts=count, seed=seed, workers=1, progress=progress)
+    source = f"search: {count} starts, seed {seed}"
+    return _Found(result.code.points, result.code.max_cosine, source, result.status)
+
+
+def _laddered(
+    n: int, d: int, seed: int, starts: int | None, steps: int | None, rival: float, progress: ProgressCallback
+) -> _Found:
+    """The soft maximum's ladder from random points, the best start by measured angle."""
+    from tammes.solvers.ladder import products as prototypes
+
+    work = float(n) * n * d
+    iterations = steps or prototypes.affordable(n, d)
+    count = starts or int(max(1.0, min(8.0, _LADDER_STARTS / work)))
+    best: _Found | None = None
+    for k in range(count):
+        points = np.random.default_rng([seed, k]).standard_normal((n, d))
+        top = prototypes.descend(points, iterations=iterations, rival=rival, progress=progress)
+        cosine = math.cos(geometry.min_angle(top.points))
+        if best is None or cosine < best.max_cosine:
+            plural = "start" if count == 1 else "starts"
+            source = f"soft-maximum ladder: {count} {plural}, {iterations} iterations a rung, seed {seed}"
+            best = _Found(top.points, cosine, source, top.status)
+        if top.status is Status.INTERRUPTED:
+            best = _Found(best.points, best.max_cosine, best.source, top.status)
+            break
+    assert best is not None
+    return best
+
+
+def _archive(archive: bool | str | Path | Archive) -> Archive | None:
+    """The archive that is meant."""
+    if isinstance(archive, Archive):
+        return archive
+    if archive is True or archive is False:
+        return Archive() if archive else None
+    if isinstance(archive, str | Path):
+        return Archive(archive)
+    raise InvalidParameterError("archive", "True, False, a folder or an Archive", archive)
+
+
+def _device(device: str | torch.device) -> torch.device:
+    """The device, checked as far as torch lets us."""
+    text = str(device)
+    if text in ("auto", "cpu") or text.startswith("cuda"):
+        return resolve_device(text)
+    try:
+        where = torch.device(device)
+    except (RuntimeError, TypeError):
+        raise InvalidParameterError("device", "a device that torch knows", device) from None
+    if where.type == "meta":
+        raise InvalidParameterError("device", "one that holds numbers", device)
+    return where

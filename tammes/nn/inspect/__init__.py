@@ -1,0 +1,1 @@
+"""Saved networks, measured layer by layer."""

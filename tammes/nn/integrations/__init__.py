@@ -1,0 +1,1 @@
+"""The regulariser in the training loops of other libraries."""

@@ -1,0 +1,164 @@
+"""The soft-min ladder on a CPU, one start at a time: the compiled realisation.
+
+`solvers.continuation` says what f_p is, and is the other one; `tests/test_compiled.py` holds the two
+against each other. The loops are in `solvers.kernels`.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tammes.base import geometry
+from tammes.base.budget import Budget, Progress, ProgressCallback, silent
+from tammes.base.errors import InvalidParameterError
+from tammes.base.geometry import Floats
+from tammes.base.status import Status
+from tammes.bounds import best as bounds
+from tammes.solvers.ladder import kernels
+
+__all__ = ["Descended", "Relaxed", "descend", "ladder", "relax", "soft_min"]
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """Points at the top of the ladder."""
+
+    points: Floats
+    """Unit rows, shape `(n, d)`."""
+    cosine: float
+    """The largest cosine that a polish is predicted to reach, right to O(1 / p^2) where the descent ended."""
+    evaluations: int
+
+
+def ladder(first: float, last: float = 512.0, factor: float = 2.0) -> tuple[float, ...]:
+    """Exponents first, factor * first, ... up to last."""
+    rungs = 1 + math.floor(math.log(last / first) / math.log(factor) + 1e-9)
+    return tuple(first * factor**k for k in range(rungs))
+
+
+def relax(
+    points: Floats,
+    exponents: Sequence[float],
+    *,
+    spacing: float,
+    iterations: int = 100,
+    stationary: float = 1e-4,
+    between: Callable[[Floats], Floats] | None = None,
+) -> Relaxed:
+    """Climb the soft-min ladder from `points`.
+
+    Args:
+        points: rows of any non-zero length, shape `(n, d)`. Not modified.
+        exponents: p of the rungs, powers of two of at least 1.
+        spacing: a length that no smallest chord exceeds; steps are counted in it.
+        iterations: L-BFGS iterations on each rung.
+        stationary: largest gradient row times the smallest chord at which a rung ends.
+        between: applied to the points before every rung: noise, or a symmetry.
+    """
+    _prepared()
+    evaluations = 0
+    for p in exponents:
+        if between is not None:
+            points = between(points)
+        axes = np.ascontiguousarray(points.T, dtype=np.float64)
+        axes /= np.linalg.norm(axes, axis=0)
+        evaluations += kernels.minimise(axes, _squarings(p), iterations, spacing, stationary)[0]
+        points = np.ascontiguousarray(axes.T)
+    if between is not None:
+        points = between(points)
+    points = points / np.linalg.norm(points, axis=1, keepdims=True)
+    return Relaxed(
+        points, float(kernels.predict(np.ascontiguousarray(points.T), _squarings(exponents[-1]))), evaluations
+    )
+
+
+@dataclass(frozen=True)
+class Descended:
+    """As `continuation.Descended`, of one start."""
+
+    points: Floats
+    status: Status
+    evaluations: int
+
+
+def descend(
+    points: Floats,
+    *,
+    exponents: Sequence[float],
+    iterations: int = 150,
+    budget: Budget | None = None,
+    progress: ProgressCallback = silent,
+) -> Descended:
+    """Climb the ladder from one set of points, with progress and limits: `continuation.descend`, compiled.
+
+    Args:
+        points: unit rows, shape `(n, d)`. Not modified.
+        exponents: p of the rungs, powers of two.
+        iterations: L-BFGS iterations on each rung.
+        budget: wall-clock limit; None for none.
+        progress: called after every rung.
+    """
+    n, d = points.shape
+    spacing = 2.0 * math.sin(0.5 * bounds.upper_bound(n, d).angle)
+    status, evaluations = Status.CONVERGED, 0
+    try:
+        for k, p in enumerate(exponents):
+            rung = relax(points, (p,), spacing=spacing, iterations=iterations, stationary=1e-6)
+            points, evaluations = rung.points, evaluations + rung.evaluations
+            progress(Progress("ladder", k + 1, len(exponents), geometry.min_angle(points)))
+            if budget is not None and budget.spent():
+                status = Status.TIME_LIMIT
+                break
+    except KeyboardInterrupt:
+        status = Status.INTERRUPTED
+    return Descended(points, status, evaluations)
+
+
+def soft_min(points: Floats, p: float) -> tuple[float, Floats]:
+    """f_p of unit rows `(n, d)` and its tangent gradient, `(n, d)`: what the loops of this module compute."""
+    axes = np.ascontiguousarray(points.T, dtype=np.float64)
+    n = axes.shape[1]
+    gradient, none = np.empty_like(axes), np.empty(0, np.int64)
+    least = min(float(((axes[:, :i] - axes[:, i : i + 1]) ** 2).sum(axis=0).min()) for i in range(1, n))
+    if least == 0.0:
+        return math.inf, np.zeros_like(points)
+    value, _ = kernels.evaluate(axes, gradient, _squarings(p), least, none, none, np.empty(n), np.empty(n))
+    return float(value), np.ascontiguousarray(gradient.T)
+
+
+@functools.cache
+def _prepared() -> None:
+    """Compile in a process of its own where nothing is on the disk yet.
+
+    What numba has just compiled and what it loads again from the disk differ in last digits. So every process
+    loads, and a search that is the first one gives the same bits as those after it.
+    """
+    folder = Path(str(kernels.minimise.stats.cache_path))
+    if _COMPILING in os.environ or all(any(folder.glob(f"kernels.{name}-*.nbi")) for name in ("minimise", "predict")):
+        return
+    code = (
+        "import numpy as np; from tammes.solvers import compiled; "
+        "points = np.eye(3); compiled.relax(points, (2.0,), spacing=1.5, iterations=1)"
+    )
+    environment = os.environ | {_COMPILING: "1", "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)
+
+
+_COMPILING = "TAMMES_COMPILING"
+
+
+def _squarings(p: float) -> int:
+    """How often (m / D) is squared for the exponent p / 2; -1 is a square root."""
+    mantissa, exponent = math.frexp(p)
+    if mantissa != 0.5 or exponent < 1:
+        raise InvalidParameterError("exponents", "powers of two of at least 1", p)
+    return exponent - 2

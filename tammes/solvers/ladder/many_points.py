@@ -1,0 +1,274 @@
+"""The soft-min ladder for many points: neighbour lists, a smooth end of the forces, whole symmetric orbits.
+
+`solvers.continuation` says what f_p is, `solvers.truncated` how its far pairs fade. The ladder begins at
+p = 2: so low an exponent, cut off smoothly, moves points over many spacings and grows crystals; the high
+ones then pull the smallest chords apart. The cost of an evaluation is O(n).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tammes.base.budget import Budget, Progress, ProgressCallback, silent
+from tammes.base.geometry import Floats
+from tammes.base.status import Status
+from tammes.solvers.ladder import cell_lists as cells
+from tammes.solvers.ladder import quasi_newton, truncated
+from tammes.solvers.ladder.quasi_newton import MEMORY
+
+__all__ = ["EXPONENTS", "Descended", "Images", "Place", "descend", "forces", "pressed"]
+
+EXPONENTS = tuple(2.0**k for k in range(1, 15))
+"""The whole ladder, 2 to 16,384."""
+
+_LIGHT = 37.0  # -log(1e-16): a lighter pair changes no digit of the sum
+_CUT = {2: 4.0, 3: 2.6, 4: 2.6, 5: 2.2, 6: 1.9, 7: 1.7, 8: 1.6}  # spacings; some hundreds of neighbours at most
+_FADE = 0.7  # of the cut, where the weights begin to fall
+_SKIN = 0.35  # spacings by which lists reach too far
+_WIDE = 0.7  # likewise while points go far, where new lists cost more than long ones
+_SEGMENT = 50  # iterations after which the memory of L-BFGS is emptied, so that a run can go on from the points
+_CALL = 1_000_000  # points times iterations in one call of compiled code: a fraction of a second
+_LOW = 16.0  # exponents up to here have most of the way to go
+
+
+@dataclass(frozen=True)
+class Images:
+    """Points that follow others by symmetry: point m + k is `transforms[k] @ points[owner[k]]`, of m free ones."""
+
+    owner: NDArray[np.int32]
+    """Shape `(n - m,)`."""
+    transforms: Floats
+    """Orthogonal, shape `(n - m, d, d)`."""
+
+    def sizes(self, free: int) -> Floats:
+        """How many points each free one stands for, itself included, shape `(free,)`."""
+        return np.asarray(1.0 + np.bincount(self.owner, minlength=free), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a descent stands between two segments: with its points, all that it needs to go on."""
+
+    rung: int
+    """Index among the exponents."""
+    iteration: int
+    """Iterations done on it."""
+
+
+@dataclass(frozen=True)
+class Descended:
+    """Points at the end of a descent."""
+
+    points: Floats
+    """Unit rows, shape `(n, d)`, in the order of the start."""
+    chord: float
+    """Their smallest chord, as the loops measured it; 0 where no iteration was done."""
+    status: Status
+    evaluations: int
+
+
+class _Rung:
+    """One segment of one rung: L-BFGS from given points at one exponent."""
+
+    def __init__(self, x: Floats, p: float, spacing: float, images: Images | None) -> None:
+        d, n = x.shape
+        m = n if images is None else n - len(images.owner)
+        negligible = math.exp(_LIGHT / p) if p > 8.0 else math.inf
+        cut = _CUT[d]
+        self.x, self.spacing = x, spacing
+        self.squarings = round(math.log2(p)) - 1
+        self.end = min(cut, negligible) * spacing
+        self.fade = self.end * _FADE if cut < negligible else self.end
+        self.skin = (_WIDE if cut < negligible and d == 3 else _SKIN) * spacing
+        self.free = m
+        self.owner = np.empty(0, np.int32) if images is None else images.owner
+        self.transforms = np.empty((0, d, d)) if images is None else images.transforms
+        self.sizes = np.ones(m) if images is None else images.sizes(m)
+        self.trial = np.empty((d, n))
+        self.g, self.trial_g, self.direction, self.anchor = (np.empty((d, m)) for _ in range(4))
+        self.steps, self.changes = np.zeros((MEMORY, d, m)), np.zeros((MEMORY, d, m))
+        self.gram, self.along = np.zeros((2 * MEMORY, 2 * MEMORY)), np.zeros(2 * MEMORY)
+        self.dots, self.weights = np.zeros((3, 2 * MEMORY)), np.zeros(2 * MEMORY + 1)
+        self.state, self.counts = np.zeros(3), np.zeros(4, np.int64)
+        self.stale = True
+
+    def list(self) -> None:
+        """Make the neighbour lists anew."""
+        self.first, self.neighbours = cells.neighbours_within(self.x, self.end + self.skin, self.free)
+        self.widest = int(np.diff(self.first).max())
+        self.anchor[:] = self.x[:, : self.free]
+        self.stale = False
+
+    def evaluate(self, scale: float) -> tuple[float, float]:
+        """Sum of the weights and smallest squared chord; the gradient times the sum is in `g`."""
+        if self.stale:
+            self.list()
+        found: tuple[float, float] = truncated.evaluate(
+            self.x, self.g, self.sizes, self.first, self.neighbours, self.squarings, scale,
+            self.fade**2, self.end**2, self.widest,
+        )  # fmt: skip
+        return found
+
+    def iterate(self, iterations: int, flat: float) -> int:
+        """Some iterations: 0 done, 1 the lists are too old, 2 nothing left to gain."""
+        if self.stale:
+            self.list()
+        code = int(
+            quasi_newton.iterate(
+                iterations,
+                self.x,
+                self.trial,
+                self.g,
+                self.trial_g,
+                self.direction,
+                self.anchor,
+                self.sizes,
+                self.owner,
+                self.transforms,
+                self.first,
+                self.neighbours,
+                self.widest,
+                self.steps,
+                self.changes,
+                self.gram,
+                self.along,
+                self.dots,
+                self.weights,
+                self.squarings,
+                self.fade**2,
+                self.end**2,
+                self.spacing,
+                self.skin,
+                flat,
+                self.state,
+                self.counts,
+            )
+        )
+        self.stale = code == 1
+        return code
+
+    @property
+    def done(self) -> int:
+        """Iterations done."""
+        return max(0, int(self.counts[0]) - 1)
+
+    @property
+    def chord(self) -> float:
+        """Smallest chord of the points."""
+        return math.sqrt(self.state[1])
+
+    def fresh_evaluations(self) -> int:
+        """Evaluations since this was asked last."""
+        count, self.counts[1] = int(self.counts[1]), 0
+        return count
+
+
+def descend(
+    points: Floats,
+    *,
+    spacing: float,
+    exponents: Sequence[float] = EXPONENTS,
+    iterations: int = 100,
+    flat: float = 0.02,
+    images: Images | None = None,
+    threads: int = 1,
+    budget: Budget | None = None,
+    place: Place | None = None,
+    keep: Callable[[Floats, Place], None] | None = None,
+    progress: ProgressCallback = silent,
+) -> Descended:
+    """Climb the ladder from one set of points. The same points give the same bits with any number of threads.
+
+    Args:
+        points: unit rows, shape `(n, d)`, 3 <= d <= 8; the free ones first. Not modified.
+        spacing: a length that no smallest chord of n points exceeds.
+        exponents: p of the rungs, powers of two of at least 2.
+        iterations: L-BFGS iterations on each rung.
+        flat: longest gradient row times the smallest chord, times n, at which a rung ends.
+        images: which points follow others; None where all are free.
+        threads: of the compiled loops.
+        budget: wall-clock limit, shared out among the rungs; None for none.
+        place: where an earlier descent stood, whose points these are.
+        keep: called with the points, in their order, and the place after every segment but the last.
+        progress: called several times a minute.
+
+    Returns:
+        The points where it ended: at the top, or wherever Ctrl-C or the limit stopped it, with that status.
+    """
+    n = len(points)
+    free = n if images is None else n - len(images.owner)
+    rows = np.array(points, dtype=np.float64)
+    here = Place(0, 0) if place is None else place
+    status, evaluations, chord, total = Status.CONVERGED, 0, 0.0, len(exponents) * iterations
+
+    if budget is not None and budget.spent():  # not even time for lists
+        return Descended(rows, 0.0, Status.TIME_LIMIT, 0)
+    try:
+        for k in range(here.rung, len(exponents)):
+            share = _Share(budget, exponents[k:])
+            done, ended = here.iteration if k == here.rung else 0, False
+            while done < iterations and not ended:
+                # Sorted anew for every segment, so that its bits depend on the points alone.
+                order = np.arange(n) if images is not None else cells.curve_order(np.ascontiguousarray(rows.T))
+                rung = _Rung(np.ascontiguousarray(rows[order].T), exponents[k], spacing, images)
+                length = min(_SEGMENT, iterations - done)
+                try:
+                    while rung.done < length and not ended and status is Status.CONVERGED:
+                        with cells.threads(threads):
+                            code = rung.iterate(min(max(1, _CALL // free), length - rung.done), flat / n)
+                        evaluations, chord = evaluations + rung.fresh_evaluations(), rung.chord
+                        ended = code == 2 or share.spent()
+                        event = {"p": exponents[k], "chord_over_bound": chord / spacing}
+                        step = k * iterations + min(iterations, done + rung.done)
+                        progress(Progress("ladder", step, total, 2.0 * math.asin(0.5 * chord), event))
+                        if budget is not None and budget.spent():
+                            status = Status.TIME_LIMIT
+                finally:
+                    rows[order] = rung.x.T
+                if status is not Status.CONVERGED:
+                    return Descended(rows, chord, status, evaluations)
+                done += length
+                over = ended or done >= iterations
+                if keep is not None and not (over and k + 1 == len(exponents)):
+                    keep(rows.copy(), Place(k + 1, 0) if over else Place(k, done))
+    except KeyboardInterrupt:
+        status = Status.INTERRUPTED
+    return Descended(rows, chord, status, evaluations)
+
+
+class _Share:
+    """The part of a time limit that one rung may take: low exponents three times as much as high ones."""
+
+    def __init__(self, budget: Budget | None, left: Sequence[float]) -> None:
+        self._budget = budget
+        weights = [3.0 if p <= _LOW else 1.0 for p in left]
+        self._until = math.inf
+        if budget is not None:
+            self._until = budget.elapsed() + budget.left() * weights[0] / sum(weights)
+
+    def spent(self) -> bool:
+        """Whether the next rung is due."""
+        return self._budget is not None and self._budget.elapsed() >= self._until
+
+
+def forces(points: Floats, p: float, *, spacing: float) -> tuple[float, Floats]:
+    """f_p of unit rows `(n, d)`, with its far pairs faded, and its tangent gradient, `(n, d)`."""
+    rung = _Rung(np.ascontiguousarray(points.T), p, spacing, None)
+    _, least = rung.evaluate(spacing**2)
+    total, _ = rung.evaluate(least)
+    value = math.log(total) / p - 0.5 * math.log(least)
+    return value, np.ascontiguousarray(rung.g.T) / total
+
+
+def pressed(points: Floats, p: float, *, spacing: float) -> Floats:
+    """How hard each point is pressed: its part of the sum of weights at the exponent p, `(n,)`, of sum 1."""
+    rung = _Rung(np.ascontiguousarray(points.T), p, spacing, None)
+    _, least = rung.evaluate(spacing**2)
+    out = np.empty(len(points))
+    truncated.loads(rung.x, rung.sizes, rung.first, rung.neighbours, rung.squarings, least, out)
+    return np.asarray(out / out.sum())

@@ -1,0 +1,317 @@
+"""Soft maximum of the cosines in matrix products: the ladder for high dimensions and many points.
+
+With c_ij the cosines of unit rows,
+
+    g_p = (1/p) log sum_{i<j} exp(p c_ij)
+
+is a smooth bound on the largest cosine, above it by at most log(n(n-1)/2) / p; minimised by L-BFGS on the
+sphere for one p after the other, each larger. In d = 128 the chords of `solvers.continuation`, one axis at a
+time, cost many times what two matrix products do, and the contacts are far too many for an exact polish:
+n(d-1) and more, 1.3 million at (10,000, 128).
+
+The products are float32, in blocks of rows of the upper triangle: O(n^2 d) time an evaluation, O(n d) memory
+beside one block. Cosines good to some 1e-7 are enough for exponents of up to 2^14; the judge measures the
+points anyway.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tammes.base.budget import Budget, Progress, ProgressCallback, silent
+from tammes.base.errors import InvalidParameterError
+from tammes.base.geometry import Floats
+from tammes.base.status import Status
+
+__all__ = ["EXPONENTS", "Descended", "affordable", "descend", "soft_max"]
+
+EXPONENTS = (8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1_024.0, 4_096.0, 16_384.0)
+"""p of the rungs: at the last, what a minimum of g_p has above the local optimum is about 1e-4."""
+
+_WORK = 2e12  # iterations * rungs * n^2 d: about a minute on one core
+_MEMORY = 8  # pairs of L-BFGS
+_TRIES = 12  # lengths of one direction
+_BLOCK = 1 << 21  # cosines at once: 8 MiB
+_FAINT = -60.0  # weights below exp(_FAINT) count as that: denormal numbers are slow
+_LOUD = 80.0  # weights above exp(_LOUD) would overflow
+_REACH = 4.0  # how far a row may move in one step, over p: cosines change by about that
+_WINDOW = 10  # iterations after which the gain of a rung is judged
+_GAIN = 1e-3  # over p: the gain of a window below which the rung ends
+
+
+@dataclass(frozen=True)
+class Descended:
+    """The best points met on the way up, and how it ended."""
+
+    points: Floats
+    """Unit rows, float64, shape `(n, d)`."""
+    max_cosine: float
+    """Their largest cosine as the float32 products have it: a claim, good to about 1e-6."""
+    status: Status
+    evaluations: int
+    """Of g_p and its gradient."""
+
+
+def affordable(n: int, d: int) -> int:
+    """Iterations on each rung that make a ladder of about a minute on one core: at least 10, at most 100."""
+    return int(max(10.0, min(100.0, _WORK / len(EXPONENTS) / (float(n) * n * d))))
+
+
+@torch.no_grad()
+def soft_max(points: Tensor, p: float) -> tuple[float, Tensor]:
+    """`g_p` and its gradient along the sphere.
+
+    Args:
+        points: unit rows, float32 or float64, shape `(n, d)`.
+        p: exponent of the rung, dimensionless.
+
+    Returns:
+        The value, and the tangent gradient, shape `(n, d)`.
+    """
+    found = _evaluate(points, p, _evaluate(points, 1.0, 1.0).top)
+    return found.value, found.grad
+
+
+@torch.no_grad()
+def descend(
+    points: Floats,
+    *,
+    exponents: Sequence[float] = EXPONENTS,
+    iterations: int = 60,
+    rival: float = math.inf,
+    device: str | torch.device = "cpu",
+    budget: Budget | None = None,
+    progress: ProgressCallback = silent,
+) -> Descended:
+    """Climb the ladder from one set of points.
+
+    One thread, whatever torch has: the same points and settings then give the same bits on the same machine,
+    unless a budget of time ends the run.
+
+    Args:
+        points: rows of any non-zero length, shape `(n, d)`. Not modified.
+        exponents: p of the rungs, increasing; a high first one stays near `points`.
+        iterations: L-BFGS iterations on each rung, at most.
+        rival: a largest cosine that is there already. The run ends after a rung that will not beat it: the
+            mean cosine, weighted as in the gradient, has not been seen to fall on later rungs.
+        device: where the tensors live.
+        budget: wall-clock limit; None for none.
+        progress: called after every rung.
+
+    Returns:
+        The points with the smallest largest cosine that were met, the given ones included. Ctrl-C returns
+        the best so far.
+
+    Raises:
+        InvalidParameterError: if there is no rung, or no iteration.
+    """
+    if not exponents:
+        raise InvalidParameterError("exponents", "at least one", exponents)
+    if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 1:
+        raise InvalidParameterError("iterations", "an integer of at least 1", iterations)
+    start = _unit(torch.tensor(points, dtype=torch.float64, device=device)).float()
+    status = Status.CONVERGED
+    with _plain_arithmetic():
+        climb = _Climb(start, budget)
+        try:
+            for rung, p in enumerate(exponents, start=1):
+                if climb.out_of_time():
+                    status = Status.TIME_LIMIT
+                    break
+                full = climb.minimise(p, iterations)
+                status = Status.STEP_LIMIT if full else Status.CONVERGED
+                progress(Progress("ladder", rung, len(exponents), math.acos(max(-1.0, min(1.0, climb.top)))))
+                if climb.out_of_time():
+                    status = Status.TIME_LIMIT
+                    break
+                if climb.mean > rival:
+                    status = Status.STEP_LIMIT
+                    break
+        except KeyboardInterrupt:
+            status = Status.INTERRUPTED
+    best = _unit(climb.best.double())
+    return Descended(best.cpu().numpy(), climb.top, status, climb.evaluations)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What one evaluation finds."""
+
+    value: float
+    """g_p."""
+    grad: Tensor
+    """Its tangent gradient, `(n, d)`."""
+    top: float
+    """The largest cosine."""
+    mean: float
+    """The mean cosine under the weights of the gradient: at a minimum close to the largest that a polish reaches."""
+
+
+@contextmanager
+def _plain_arithmetic() -> Iterator[None]:
+    """One thread and full float32, whatever the training run around it has set, and all put back at the end.
+
+    Sums come in another order with another number of threads; autocast and "medium" precision round the factors
+    of a product to bfloat16.
+    """
+    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    torch.set_num_threads(1)
+    if precision != "highest":
+        torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.autocast("cpu", enabled=False):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        if precision != "highest":
+            torch.set_float32_matmul_precision(precision)
+
+
+def _unit(rows: Tensor) -> Tensor:
+    unit: Tensor = rows / torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    return unit
+
+
+def _weights(x: Tensor, p: float, shift: float) -> Iterator[tuple[int, int, Tensor]]:
+    """`exp(p (c_ij - shift))` for rows start:stop against rows start:, zero for all but j > i."""
+    n = len(x)
+    height = max(1, _BLOCK // n)
+    offset = x.new_full((1, 1), -p * shift)
+    for start in range(0, n, height):
+        stop = min(n, start + height)
+        weight = torch.addmm(offset, x[start:stop], x[start:].T, alpha=p)  # (stop - start, n - start)
+        weight.clamp_(_FAINT, _LOUD).exp_()
+        weight[:, : stop - start].triu_(1)
+        yield start, stop, weight
+
+
+def _evaluate(x: Tensor, p: float, shift: float) -> _Found:
+    """g_p at unit rows `(n, d)`; `shift` is a cosine near the largest."""
+    force = torch.zeros_like(x)
+    total, top = 0.0, 0.0
+    for start, stop, weight in _weights(x, p, shift):
+        total += weight.sum().item()
+        top = max(top, weight.amax().item())
+        force[start:stop].addmm_(weight, x[start:])
+        force[start:].addmm_(weight.T, x[start:stop])
+    along = (force * x).sum(dim=1, keepdim=True)  # (n, 1)
+    mean = along.sum(dtype=torch.float64).item() / (2.0 * total)
+    grad = (force - along * x) / total
+    largest = shift + math.log(top) / p
+    # Weights are cut off at exp(_LOUD): a step that comes there is refused.
+    value = shift + math.log(total) / p if top < math.exp(_LOUD - 1.0) else math.inf
+    return _Found(value, grad, largest, mean)
+
+
+class _Climb:
+    """One set of points on its way up, and the best of the way."""
+
+    def __init__(self, points: Tensor, budget: Budget | None) -> None:
+        self._budget = budget
+        self._x = points
+        self._shift = _evaluate(points, 1.0, 1.0).top  # the largest cosine at x
+        self.best = points
+        self.top = self._shift
+        self.mean = -1.0
+        self.evaluations = 1
+
+    def out_of_time(self) -> bool:
+        return self._budget is not None and self._budget.spent()
+
+    def _see(self, x: Tensor, p: float, shift: float) -> _Found:
+        """Evaluate, and keep the points if no better ones were met."""
+        found = _evaluate(x, p, shift)
+        self.evaluations += 1
+        if found.top < self.top:
+            self.best, self.top = x, found.top
+        return found
+
+    def minimise(self, p: float, iterations: int) -> bool:
+        """L-BFGS on g_p from where the last rung ended; whether all iterations were used."""
+        x = self._x
+        here = self._see(x, p, self._shift)
+        pairs = _Pairs()
+        judged = here.value
+        for iteration in range(1, iterations + 1):
+            step, slope, length = pairs.aim(here.grad, x, p)
+            for _ in range(_TRIES):
+                trial = _unit(x + length * step)
+                found = self._see(trial, p, here.top)
+                if found.value <= here.value + 1e-4 * length * slope:
+                    break
+                length *= 0.3
+            else:
+                if pairs.empty:
+                    break  # not even down the gradient: float32 has no more to give
+                pairs.forget()
+                continue
+            pairs.add(trial - x, found.grad - here.grad)
+            x, here = trial, found
+            self._x, self._shift, self.mean = x, here.top, here.mean
+            if self.out_of_time():
+                return True
+            if iteration % _WINDOW == 0:
+                if judged - here.value < _GAIN / p:
+                    return False
+                judged = here.value
+        else:
+            return True
+        return False
+
+
+class _Pairs:
+    """The memory of L-BFGS (Nocedal and Wright, algorithm 7.4): steps, and changes of the gradient."""
+
+    def __init__(self) -> None:
+        self._steps: list[Tensor] = []
+        self._changes: list[Tensor] = []
+
+    @property
+    def empty(self) -> bool:
+        return not self._steps
+
+    def forget(self) -> None:
+        self._steps.clear()
+        self._changes.clear()
+
+    def add(self, step: Tensor, change: Tensor) -> None:
+        """Keep a pair of positive curvature; the oldest goes."""
+        if _dot(step, change) > 0.0:
+            self._steps.append(step)
+            self._changes.append(change)
+            del self._steps[:-_MEMORY], self._changes[:-_MEMORY]
+
+    def aim(self, grad: Tensor, x: Tensor, p: float) -> tuple[Tensor, float, float]:
+        """A tangent direction, the slope of g_p along it, and the length to try first."""
+        q = -grad
+        stack = []
+        for s, y in zip(reversed(self._steps), reversed(self._changes), strict=True):
+            rho = 1.0 / _dot(s, y)
+            alpha = rho * _dot(s, q)
+            q = q.sub_(y, alpha=alpha)
+            stack.append((alpha, rho, s, y))
+        if stack:
+            _, rho, _, y = stack[0]
+            q.mul_(1.0 / (rho * _dot(y, y)))
+        for alpha, rho, s, y in reversed(stack):
+            q.add_(s, alpha=alpha - rho * _dot(y, q))
+        q -= (q * x).sum(dim=1, keepdim=True) * x
+        slope = _dot(q, grad)
+        if not slope < 0.0:
+            self.forget()
+            q = -grad
+            slope = -_dot(grad, grad)
+        longest = torch.linalg.vector_norm(q, dim=1).amax().item()
+        if self.empty:
+            return q, slope, 0.25 * _REACH / (p * max(longest, 1e-30))
+        return q, slope, min(1.0, _REACH / (p * max(longest, 1e-30)))
+
+
+def _dot(a: Tensor, b: Tensor) -> float:
+    return torch.dot(a.reshape(-1), b.reshape(-1)).item()

@@ -1,0 +1,1 @@
+"""Files, tables, results and the archive: what is stored, and what is known of a size."""
