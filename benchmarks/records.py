@@ -253,7 +253,7 @@ def polish_times(repeats: int) -> None:
             seen = []
             for seed in range(repeats):
                 start = np.random.default_rng(seed).standard_normal((n, d))
-                top = relax(start, ladder(4.0, 1024.0), spacing=spacing, iterations=1_000, stationary=1e-5).points
+                top = relax(start, ladder(4.0, 1024.0), chord_bound=spacing, iterations=1_000, gradient_tol=1e-5).points
                 began = time.process_time()
                 done = polish(top)
                 seen.append((time.process_time() - began, done))

@@ -92,7 +92,7 @@ def symmetric_start(group: Group, n: int, rng: np.random.Generator) -> tuple[Flo
     transforms = [np.repeat(group.matrices[1:], generic, axis=0), *(carried for _, carried in special)]
     images = Images(np.concatenate(owner).astype(np.int32), np.ascontiguousarray(np.concatenate(transforms)))
     first = np.concatenate([free, *(point[None] for point, _ in special)])
-    return np.concatenate([first, np.einsum("kab,kb->ka", images.transforms, first[images.owner])]), images
+    return np.concatenate([first, np.einsum("kab,kb->ka", images.transforms, first[images.representative])]), images
 
 
 def changed(group: Group, points: Floats, images: Images, spacing: float, rng: np.random.Generator) -> Floats:
@@ -109,12 +109,12 @@ def changed(group: Group, points: Floats, images: Images, spacing: float, rng: n
         The new points, not relaxed.
     """
     n, d = points.shape
-    m = n - len(images.owner)
+    m = n - len(images.representative)
     generic = int((images.sizes(m) == group.order).sum())  # the others stay on their axes
     free = points[:m].copy()
     if generic == 0:
         return points.copy()
-    pressure = large.pressed(points, _SHARP, spacing=spacing)[:generic] * rng.random(generic) ** 0.5
+    pressure = large.pressed(points, _SHARP, chord_bound=spacing)[:generic] * rng.random(generic) ** 0.5
     tight = int(np.argmax(pressure))
     if rng.integers(_JUMPS) == 0:
         free[tight] = rng.standard_normal(d)
@@ -123,7 +123,7 @@ def changed(group: Group, points: Floats, images: Images, spacing: float, rng: n
         near = np.argsort(((free[:generic] - free[tight]) ** 2).sum(axis=1), kind="stable")[:count]
         free[near] += rng.uniform(*_SHAKES) * spacing * rng.standard_normal((len(near), d))
     free[:generic] /= np.linalg.norm(free[:generic], axis=1, keepdims=True)
-    return np.concatenate([free, np.einsum("kab,kb->ka", images.transforms, free[images.owner])])
+    return np.concatenate([free, np.einsum("kab,kb->ka", images.transforms, free[images.representative])])
 
 
 def _counts(group: Group, n: int) -> list[tuple[int, ...]]:

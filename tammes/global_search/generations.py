@@ -173,7 +173,7 @@ class Search:
 
     def _copy(self, group: Group, index: int, budget: Budget) -> Descended:
         points, images = self._start(group, index)
-        return large.descend(points, spacing=self.spacing, exponents=_COPIES, images=images, budget=budget)
+        return large.descend(points, chord_bound=self.spacing, exponents=_COPIES, images=images, budget=budget)
 
     def _take_in(self, group: Group, index: int, descended: Descended) -> None:
         new = Symmetric(descended.chord / self.spacing, descended.points, group.name, index)
@@ -211,7 +211,7 @@ class Search:
         _, images = self._start(group, member.index)
         rng = np.random.default_rng((*self._seeds(4), index))
         points = changed(group, member.points, images, self.spacing, rng)
-        return large.descend(points, spacing=self.spacing, exponents=_CHANGED, images=images, budget=budget)
+        return large.descend(points, chord_bound=self.spacing, exponents=_CHANGED, images=images, budget=budget)
 
     def _start(self, group: Group, index: int) -> tuple[Floats, Images]:
         return symmetric_start(group, self.n, np.random.default_rng((*self._seeds(1), index)))
@@ -273,7 +273,7 @@ class Search:
     def _attempt(self, attempt: Attempt, budget: Budget) -> Descended:
         start = attempt.start(self.spacing)
         return large.descend(
-            start, spacing=self.spacing, exponents=attempt.exponents, iterations=_ITERATIONS, budget=budget
+            start, chord_bound=self.spacing, exponents=attempt.exponents, iterations=_ITERATIONS, budget=budget
         )
 
     def _together(self, tasks: list[Callable[[Budget], Descended]], name: str) -> tuple[list[Descended], Status]:
@@ -320,7 +320,7 @@ class Search:
 
         descended = large.descend(
             points,
-            spacing=self.spacing,
+            chord_bound=self.spacing,
             exponents=rungs,
             iterations=_ITERATIONS,
             images=images,

@@ -210,7 +210,7 @@ class _Run:
                 device=self.device,
                 budget=budget,
                 progress=tell,
-                stationary=_FLAT / self.n,
+                gradient_tol=_FLAT / self.n,
                 forces=All(pairs, fused=self.fused) if forces is None else forces,
                 shared_out=math.isfinite(budget.left()),
             )

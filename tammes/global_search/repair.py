@@ -86,7 +86,7 @@ def transplant(points: Floats, spacing: float, count: int, rng: np.random.Genera
     """
     holes, _ = deepest_holes(points, spacing, 2 * count)
     chosen = holes[np.sort(rng.permutation(len(holes))[:count])]
-    pressure = large.pressed(points, _SHARP, spacing=spacing) * rng.random(len(points)) ** 0.3
+    pressure = large.pressed(points, _SHARP, chord_bound=spacing) * rng.random(len(points)) ** 0.3
     moved = np.argsort(-pressure, kind="stable")[: len(chosen)]
     result = points.copy()
     result[moved] = chosen

@@ -327,9 +327,9 @@ def _relax(
     return relax(
         points,
         exponents,
-        spacing=task.spacing,
+        chord_bound=task.spacing,
         iterations=1_000 if large else 100,
-        stationary=_FINE if large else _ROUGH,
+        gradient_tol=_FINE if large else _ROUGH,
         between=between,
     )
 

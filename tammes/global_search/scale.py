@@ -53,7 +53,9 @@ def climb(points: Floats, *, budget: Budget | None = None, progress: ProgressCal
     memory.require("n", n, needed(n, d), f"a climb with {n} points in R^{d}")
     spacing = 2.0 * math.sin(0.5 * bounds.upper_bound(n, d).angle)
     upper = tuple(2.0**k for k in range(5, 18))
-    made = large.descend(points, spacing=spacing, exponents=upper, threads=cores(), budget=budget, progress=progress)
+    made = large.descend(
+        points, chord_bound=spacing, exponents=upper, threads=cores(), budget=budget, progress=progress
+    )
     return dataclasses.replace(made, status=Status.STEP_LIMIT) if made.status is Status.CONVERGED else made
 
 

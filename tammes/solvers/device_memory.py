@@ -40,19 +40,19 @@ def batch(n: int, d: int, device: torch.device) -> int:
     return max(1, count)
 
 
-def require(n: int, d: int, neighbours: int, device: torch.device) -> None:
+def require(n: int, d: int, list_capacity: int, device: torch.device) -> None:
     """Refuse one start that cannot fit, before the work begins.
 
     Args:
         n: points.
         d: dimension.
-        neighbours: of a point, in padded lists; 0 without lists.
+        list_capacity: entries of a row of the padded lists; 0 without lists.
         device: where they are to be.
 
     Raises:
         InvalidParameterError: with the memory that it would need, and what there is.
     """
-    needed = 8.0 * n * (VECTORS * d + 4 * neighbours)  # lists, and what they are made from
+    needed = 8.0 * n * (VECTORS * d + 4 * list_capacity)  # lists, and what they are made from
     there = free(device)
     if there is None:
         memory.require("n", n, needed, f"a start of {n} points in R^{d}")

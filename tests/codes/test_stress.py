@@ -118,7 +118,7 @@ def code_30():
     from tammes.solvers.polish.polish import polish
 
     start = np.random.default_rng(0).normal(size=(30, 3))
-    return polish(relax(start, ladder(4.0, 1024.0), spacing=0.7).points)
+    return polish(relax(start, ladder(4.0, 1024.0), chord_bound=0.7).points)
 
 
 def test_balance_mends_a_guess_and_refuses_what_cannot_balance():

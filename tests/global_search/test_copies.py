@@ -17,7 +17,7 @@ def test_a_start_is_symmetric(n, d):
         points, images = symmetric_start(group, n, np.random.default_rng(k))
         assert points.shape == (n, d)
         np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1.0, atol=1e-13)
-        free = n - len(images.owner)
+        free = n - len(images.representative)
         assert free < 0.45 * n
         assert images.sizes(free).sum() == n
         np.testing.assert_allclose(np.linalg.det(group.matrices), 1.0, atol=1e-9)
@@ -59,14 +59,14 @@ def test_the_generator_is_the_only_chance():
 def test_a_change_keeps_the_symmetry_and_the_points_on_axes():
     for group in groups_for(Problem(3_002, 3))[:4]:
         points, images = symmetric_start(group, 3_002, np.random.default_rng(0))
-        free = 3_002 - len(images.owner)
+        free = 3_002 - len(images.representative)
         regions = []
         for seed in range(12):
             moved = changed(group, points, images, 0.06, np.random.default_rng(seed))
             assert moved.shape == points.shape
             np.testing.assert_allclose(np.linalg.norm(moved, axis=1), 1.0, atol=1e-13)
             np.testing.assert_allclose(
-                moved[free:], np.einsum("kab,kb->ka", images.transforms, moved[images.owner]), atol=1e-15
+                moved[free:], np.einsum("kab,kb->ka", images.transforms, moved[images.representative]), atol=1e-15
             )
             on_axes = images.sizes(free) < group.order
             assert (moved[:free][on_axes] == points[:free][on_axes]).all()

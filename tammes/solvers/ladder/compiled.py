@@ -49,9 +49,9 @@ def relax(
     points: Floats,
     exponents: Sequence[float],
     *,
-    spacing: float,
+    chord_bound: float,
     iterations: int = 100,
-    stationary: float = 1e-4,
+    gradient_tol: float = 1e-4,
     between: Callable[[Floats], Floats] | None = None,
 ) -> Relaxed:
     """Climb the soft-min ladder from `points`.
@@ -59,9 +59,9 @@ def relax(
     Args:
         points: rows of any non-zero length, shape `(n, d)`. Not modified.
         exponents: p of the rungs, powers of two of at least 1.
-        spacing: a length that no smallest chord exceeds; steps are counted in it.
+        chord_bound: upper bound on the smallest chord; steps are counted in it.
         iterations: L-BFGS iterations on each rung.
-        stationary: largest gradient row times the smallest chord at which a rung ends.
+        gradient_tol: largest gradient row times the smallest chord at which a rung ends.
         between: applied to the points before every rung: noise, or a symmetry.
     """
     _prepared()
@@ -71,7 +71,7 @@ def relax(
             points = between(points)
         axes = np.ascontiguousarray(points.T, dtype=np.float64)
         axes /= np.linalg.norm(axes, axis=0)
-        evaluations += kernels.minimise(axes, _squarings(p), iterations, spacing, stationary)[0]
+        evaluations += kernels.minimise(axes, _squarings(p), iterations, chord_bound, gradient_tol)[0]
         points = np.ascontiguousarray(axes.T)
     if between is not None:
         points = between(points)
@@ -108,11 +108,11 @@ def descend(
         progress: called after every rung.
     """
     n, d = points.shape
-    spacing = 2.0 * math.sin(0.5 * bounds.upper_bound(n, d).angle)
+    chord_bound = 2.0 * math.sin(0.5 * bounds.upper_bound(n, d).angle)
     status, evaluations = Status.CONVERGED, 0
     try:
         for k, p in enumerate(exponents):
-            rung = relax(points, (p,), spacing=spacing, iterations=iterations, stationary=1e-6)
+            rung = relax(points, (p,), chord_bound=chord_bound, iterations=iterations, gradient_tol=1e-6)
             points, evaluations = rung.points, evaluations + rung.evaluations
             progress(Progress("ladder", k + 1, len(exponents), geometry.min_angle(points)))
             if budget is not None and budget.spent():
@@ -146,8 +146,8 @@ def _prepared() -> None:
     if _COMPILING in os.environ or all(any(folder.glob(f"kernels.{name}-*.nbi")) for name in ("minimise", "predict")):
         return
     code = (
-        "import numpy as np; from tammes.solvers import compiled; "
-        "points = np.eye(3); compiled.relax(points, (2.0,), spacing=1.5, iterations=1)"
+        "import numpy as np; from tammes.solvers.ladder import compiled; "
+        "points = np.eye(3); compiled.relax(points, (2.0,), chord_bound=1.5, iterations=1)"
     )
     environment = os.environ | {_COMPILING: "1", "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)

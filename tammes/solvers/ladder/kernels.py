@@ -184,7 +184,7 @@ def _longest(a):
 
 
 @_compile
-def minimise(x, squarings, iterations, spacing, flat):
+def minimise(x, squarings, iterations, chord_bound, gradient_tol):
     """L-BFGS on f_p over `x`, in place; evaluations, f_p, largest gradient row times the smallest chord."""
     d, n = x.shape
     p = 2.0 ** (squarings + 1)
@@ -212,8 +212,8 @@ def minimise(x, squarings, iterations, spacing, flat):
         if stale:
             if not everything:
                 chord = math.sqrt(least)
-                margin = _SKIN * max(chord, 0.5 * spacing)
-                reach = max(chord, 0.5 * spacing) * min(math.exp(_LOG_NEGLIGIBLE / p), 4.0) + margin
+                margin = _SKIN * max(chord, 0.5 * chord_bound)
+                reach = max(chord, 0.5 * chord_bound) * min(math.exp(_LOG_NEGLIGIBLE / p), 4.0) + margin
                 while _list_pairs(x, reach * reach, first, neighbours) < 0:
                     neighbours = np.empty(min(2 * len(neighbours), n * (n - 1) // 2), np.int64)
                 anchor[:] = x
@@ -223,7 +223,7 @@ def minimise(x, squarings, iterations, spacing, flat):
             if iteration == 0:
                 measured = value
         slope = _longest(g) * math.sqrt(least)
-        if slope < flat:
+        if slope < gradient_tol:
             break
         _direction(g, direction, steps, changes, rho, alpha, stored, newest)
         for i in range(n):
@@ -237,9 +237,9 @@ def minimise(x, squarings, iterations, spacing, flat):
             direction[:] = -g
             descent, stored = -_dot(g, g), 0
         longest = _longest(direction)
-        step = min(1.0, 0.3 * spacing / longest)
+        step = min(1.0, 0.3 * chord_bound / longest)
         if stored == 0:
-            step = 0.1 * spacing / (longest * max(1.0, p / 16.0))
+            step = 0.1 * chord_bound / (longest * max(1.0, p / 16.0))
         accepted, trial_value, trial_least = False, 0.0, least
         for _ in range(25):
             for i in range(n):
@@ -278,7 +278,7 @@ def minimise(x, squarings, iterations, spacing, flat):
         value, least = trial_value, trial_least
         since += 1
         if since == 20:
-            if measured - value < 1e-4 * flat / p:
+            if measured - value < 1e-4 * gradient_tol / p:
                 break
             measured, since = value, 0
         if not everything:

@@ -38,16 +38,16 @@ _LOW = 16.0  # exponents up to here have most of the way to go
 
 @dataclass(frozen=True)
 class Images:
-    """Points that follow others by symmetry: point m + k is `transforms[k] @ points[owner[k]]`, of m free ones."""
+    """Images of m free points: point m + k is `transforms[k] @ points[representative[k]]`."""
 
-    owner: NDArray[np.int32]
+    representative: NDArray[np.int32]
     """Shape `(n - m,)`."""
     transforms: Floats
     """Orthogonal, shape `(n - m, d, d)`."""
 
     def sizes(self, free: int) -> Floats:
         """How many points each free one stands for, itself included, shape `(free,)`."""
-        return np.asarray(1.0 + np.bincount(self.owner, minlength=free), dtype=np.float64)
+        return np.asarray(1.0 + np.bincount(self.representative, minlength=free), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -75,18 +75,18 @@ class Descended:
 class _Rung:
     """One segment of one rung: L-BFGS from given points at one exponent."""
 
-    def __init__(self, x: Floats, p: float, spacing: float, images: Images | None) -> None:
+    def __init__(self, x: Floats, p: float, chord_bound: float, images: Images | None) -> None:
         d, n = x.shape
-        m = n if images is None else n - len(images.owner)
+        m = n if images is None else n - len(images.representative)
         negligible = math.exp(_LIGHT / p) if p > 8.0 else math.inf
         cut = _CUT[d]
-        self.x, self.spacing = x, spacing
+        self.x, self.chord_bound = x, chord_bound
         self.squarings = round(math.log2(p)) - 1
-        self.end = min(cut, negligible) * spacing
+        self.end = min(cut, negligible) * chord_bound
         self.fade = self.end * _FADE if cut < negligible else self.end
-        self.skin = (_WIDE if cut < negligible and d == 3 else _SKIN) * spacing
+        self.skin = (_WIDE if cut < negligible and d == 3 else _SKIN) * chord_bound
         self.free = m
-        self.owner = np.empty(0, np.int32) if images is None else images.owner
+        self.representative = np.empty(0, np.int32) if images is None else images.representative
         self.transforms = np.empty((0, d, d)) if images is None else images.transforms
         self.sizes = np.ones(m) if images is None else images.sizes(m)
         self.trial = np.empty((d, n))
@@ -114,7 +114,7 @@ class _Rung:
         )  # fmt: skip
         return found
 
-    def iterate(self, iterations: int, flat: float) -> int:
+    def iterate(self, iterations: int, gradient_tol: float) -> int:
         """Some iterations: 0 done, 1 the lists are too old, 2 nothing left to gain."""
         if self.stale:
             self.list()
@@ -128,7 +128,7 @@ class _Rung:
                 self.direction,
                 self.anchor,
                 self.sizes,
-                self.owner,
+                self.representative,
                 self.transforms,
                 self.first,
                 self.neighbours,
@@ -142,9 +142,9 @@ class _Rung:
                 self.squarings,
                 self.fade**2,
                 self.end**2,
-                self.spacing,
+                self.chord_bound,
                 self.skin,
-                flat,
+                gradient_tol,
                 self.state,
                 self.counts,
             )
@@ -171,10 +171,10 @@ class _Rung:
 def descend(
     points: Floats,
     *,
-    spacing: float,
+    chord_bound: float,
     exponents: Sequence[float] = EXPONENTS,
     iterations: int = 100,
-    flat: float = 0.02,
+    gradient_tol: float = 0.02,
     images: Images | None = None,
     threads: int = 1,
     budget: Budget | None = None,
@@ -186,10 +186,10 @@ def descend(
 
     Args:
         points: unit rows, shape `(n, d)`, 3 <= d <= 8; the free ones first. Not modified.
-        spacing: a length that no smallest chord of n points exceeds.
+        chord_bound: upper bound on the smallest chord.
         exponents: p of the rungs, powers of two of at least 2.
         iterations: L-BFGS iterations on each rung.
-        flat: longest gradient row times the smallest chord, times n, at which a rung ends.
+        gradient_tol: longest gradient row times the smallest chord, times n, at which a rung ends.
         images: which points follow others; None where all are free.
         threads: of the compiled loops.
         budget: wall-clock limit, shared out among the rungs; None for none.
@@ -201,7 +201,7 @@ def descend(
         The points where it ended: at the top, or wherever Ctrl-C or the limit stopped it, with that status.
     """
     n = len(points)
-    free = n if images is None else n - len(images.owner)
+    free = n if images is None else n - len(images.representative)
     rows = np.array(points, dtype=np.float64)
     here = Place(0, 0) if place is None else place
     status, evaluations, chord, total = Status.CONVERGED, 0, 0.0, len(exponents) * iterations
@@ -215,15 +215,15 @@ def descend(
             while done < iterations and not ended:
                 # Sorted anew for every segment, so that its bits depend on the points alone.
                 order = np.arange(n) if images is not None else cells.curve_order(np.ascontiguousarray(rows.T))
-                rung = _Rung(np.ascontiguousarray(rows[order].T), exponents[k], spacing, images)
+                rung = _Rung(np.ascontiguousarray(rows[order].T), exponents[k], chord_bound, images)
                 length = min(_SEGMENT, iterations - done)
                 try:
                     while rung.done < length and not ended and status is Status.CONVERGED:
                         with cells.threads(threads):
-                            code = rung.iterate(min(max(1, _CALL // free), length - rung.done), flat / n)
+                            code = rung.iterate(min(max(1, _CALL // free), length - rung.done), gradient_tol / n)
                         evaluations, chord = evaluations + rung.fresh_evaluations(), rung.chord
                         ended = code == 2 or share.spent()
-                        event = {"p": exponents[k], "chord_over_bound": chord / spacing}
+                        event = {"p": exponents[k], "chord_over_bound": chord / chord_bound}
                         step = k * iterations + min(iterations, done + rung.done)
                         progress(Progress("ladder", step, total, 2.0 * math.asin(0.5 * chord), event))
                         if budget is not None and budget.spent():
@@ -256,19 +256,19 @@ class _Share:
         return self._budget is not None and self._budget.elapsed() >= self._until
 
 
-def forces(points: Floats, p: float, *, spacing: float) -> tuple[float, Floats]:
+def forces(points: Floats, p: float, *, chord_bound: float) -> tuple[float, Floats]:
     """f_p of unit rows `(n, d)`, with its far pairs faded, and its tangent gradient, `(n, d)`."""
-    rung = _Rung(np.ascontiguousarray(points.T), p, spacing, None)
-    _, least = rung.evaluate(spacing**2)
+    rung = _Rung(np.ascontiguousarray(points.T), p, chord_bound, None)
+    _, least = rung.evaluate(chord_bound**2)
     total, _ = rung.evaluate(least)
     value = math.log(total) / p - 0.5 * math.log(least)
     return value, np.ascontiguousarray(rung.g.T) / total
 
 
-def pressed(points: Floats, p: float, *, spacing: float) -> Floats:
+def pressed(points: Floats, p: float, *, chord_bound: float) -> Floats:
     """How hard each point is pressed: its part of the sum of weights at the exponent p, `(n,)`, of sum 1."""
-    rung = _Rung(np.ascontiguousarray(points.T), p, spacing, None)
-    _, least = rung.evaluate(spacing**2)
+    rung = _Rung(np.ascontiguousarray(points.T), p, chord_bound, None)
+    _, least = rung.evaluate(chord_bound**2)
     out = np.empty(len(points))
     truncated.loads(rung.x, rung.sizes, rung.first, rung.neighbours, rung.squarings, least, out)
     return np.asarray(out / out.sum())

@@ -218,7 +218,7 @@ def iterate(
     direction,
     anchor,
     sizes,
-    owner,
+    representative,
     transforms,
     first,
     neighbours,
@@ -232,9 +232,9 @@ def iterate(
     squarings,
     fade_sq,
     end_sq,
-    spacing,
+    chord_bound,
     margin,
-    flat,
+    gradient_tol,
     state,
     counts,
 ):
@@ -249,7 +249,7 @@ def iterate(
         direction: as g, of the search.
         anchor: the free points when the lists were made, `(d, m)`.
         sizes: how many points each free one stands for.
-        owner: of the images, as `expand`.
+        representative: of the images, as `expand`.
         transforms: likewise.
         first: lists that hold every pair within `sqrt(end_sq) + margin` at the anchor.
         neighbours: likewise.
@@ -263,9 +263,9 @@ def iterate(
         squarings: as `evaluate`.
         fade_sq: likewise.
         end_sq: likewise.
-        spacing: steps are counted in it.
+        chord_bound: steps are counted in it.
         margin: by which the lists reach too far.
-        flat: longest gradient row times the smallest chord, at which the descent ends.
+        gradient_tol: longest gradient row times the smallest chord, at which the descent ends.
         state: value, smallest squared chord, longest gradient row.
         counts: iterations and one, evaluations, pairs stored, slot of the newest.
 
@@ -286,7 +286,7 @@ def iterate(
     for _ in range(iterations):
         value, least, longest = state[0], state[1], state[2]
         stored, newest = counts[2], counts[3]
-        if not longest * math.sqrt(least) >= flat:
+        if not longest * math.sqrt(least) >= gradient_tol:
             return 2
         _coefficients(gram, along, stored, newest, weights)
         slope, far = _combine(x, g, sizes, steps, changes, stored, newest, weights, direction)
@@ -295,15 +295,15 @@ def iterate(
             weights[:] = 0.0
             weights[2 * MEMORY] = -1.0
             slope, far = _combine(x, g, sizes, steps, changes, 0, 0, weights, direction)
-        step = min(1.0, _LONGEST * spacing / far)
+        step = min(1.0, _LONGEST * chord_bound / far)
         if stored == 0:
-            step = 0.1 * spacing / (far * max(1.0, p / 16.0))
+            step = 0.1 * chord_bound / (far * max(1.0, p / 16.0))
         if 2.0 * (_farthest(x, anchor) + step * far) > margin:
             return 1
         accepted, trial_value, total = False, np.inf, np.inf
         for _ in range(25):
             _advance(x, direction, step, trial)
-            expand(trial, m, owner, transforms)
+            expand(trial, m, representative, transforms)
             total, near = evaluate(trial, trial_g, sizes, first, neighbours, squarings, least, fade_sq, end_sq, widest)
             counts[1] += 1
             if total > 0.0 and total < np.inf:

@@ -83,7 +83,7 @@ def descend(
     device: str | torch.device = "cpu",
     budget: Budget | None = None,
     progress: ProgressCallback = silent,
-    stationary: float = 1e-5,
+    gradient_tol: float = 1e-5,
     forces: Evaluate | None = None,
     shared_out: bool = False,
 ) -> Descended:
@@ -96,7 +96,7 @@ def descend(
         device: where the tensors live.
         budget: wall-clock limit; None for none.
         progress: called after every rung, and now and then on it.
-        stationary: largest gradient row times the smallest chord at which a rung ends.
+        gradient_tol: largest gradient row times the smallest chord at which a rung ends.
         forces: of f_p; all pairs by default.
         shared_out: give every rung a part of the budget, so that the last is reached.
 
@@ -115,7 +115,7 @@ def descend(
                     progress(Progress("ladder", rung, len(exponents), 2.0 * math.asin(min(1.0, 0.5 * chord))))
 
                 share = _part(budget, exponents[rung - 1 :]) if shared_out else budget
-                climb.minimise(p, iterations, stationary, share, report)
+                climb.minimise(p, iterations, gradient_tol, share, report)
                 report(math.sqrt(climb.forces(climb.points, p).least.max().item()))
                 if budget is not None and budget.spent():
                     status = Status.TIME_LIMIT
@@ -189,7 +189,7 @@ class _Climb:
             self.points[self._working.index] = self._working.x
 
     def minimise(
-        self, p: float, iterations: int, stationary: float, budget: Budget | None, report: Callable[[float], None]
+        self, p: float, iterations: int, gradient_tol: float, budget: Budget | None, report: Callable[[float], None]
     ) -> None:
         """L-BFGS on f_p from every start, each on its own; a pass evaluates all that still move.
 
@@ -213,7 +213,7 @@ class _Climb:
             tries=none,
             taken=none.clone(),
             judged=value.clone(),
-            done=~value.isfinite() | (_longest(grad) * least.sqrt() < stationary),
+            done=~value.isfinite() | (_longest(grad) * least.sqrt() < gradient_tol),
             s=x.new_zeros(batch, _MEMORY, size),
             y=x.new_zeros(batch, _MEMORY, size),
             rho=x.new_zeros(batch, _MEMORY),
@@ -229,14 +229,14 @@ class _Climb:
                 self._working = w = _Working(*(getattr(w, field.name)[~w.done] for field in fields(w)))
             if left == 0:
                 break
-            self._advance(w, p, passes % _MEMORY, iterations, stationary)
+            self._advance(w, p, passes % _MEMORY, iterations, gradient_tol)
             passes += 1
             if passes % _REPORT == 0:
                 report(math.sqrt(w.least.max().item()))
         self.write_back()
         self._working = None
 
-    def _advance(self, w: _Working, p: float, slot: int, iterations: int, stationary: float) -> None:
+    def _advance(self, w: _Working, p: float, slot: int, iterations: int, gradient_tol: float) -> None:
         """Every start tries its step: takes it where f_p falls enough (Armijo), else shortens it."""
         trial = w.x + _rows(w.step) * w.direction
         trial /= trial.norm(dim=-1, keepdim=True)
@@ -267,9 +267,9 @@ class _Climb:
         w.grad = torch.where(_rows(took), grad, w.grad)
         w.value, w.least = torch.where(took, value, w.value), torch.where(took, least, w.least)
         w.taken = w.taken + took
-        w.done |= (w.taken >= iterations) | (_longest(w.grad) * w.least.sqrt() < stationary)
+        w.done |= (w.taken >= iterations) | (_longest(w.grad) * w.least.sqrt() < gradient_tol)
         due = took & (w.taken % _WINDOW == 0)
-        w.done |= due & (w.judged - w.value < 1e-4 * stationary / p)
+        w.done |= due & (w.judged - w.value < 1e-4 * gradient_tol / p)
         w.judged = torch.where(due, w.value, w.judged)
         _aim(w, took | hopeless, slot, p, self._spacing)
 

@@ -35,15 +35,15 @@ class Neighbourhoods:
     New lists cost O(n) times the points of a zone as wide as their reach.
 
     Args:
-        spacing: a length that no smallest chord of the points exceeds.
+        chord_bound: upper bound on the smallest chord.
         fused: see `fused.Fused`.
         pairs: held at once; by default as suits the device.
     """
 
-    def __init__(self, spacing: float, *, fused: bool | None = None, pairs: int | None = None) -> None:
+    def __init__(self, chord_bound: float, *, fused: bool | None = None, pairs: int | None = None) -> None:
         self.made = 0
         """How often lists were made."""
-        self._spacing = spacing
+        self._chord_bound = chord_bound
         self._fused = fused
         self._pairs = pairs
         self._p = math.nan
@@ -57,11 +57,11 @@ class Neighbourhoods:
         points = x[0]
         n, d = points.shape
         begin, end = truncation(p, d)
-        begin, end = begin * self._spacing, end * self._spacing
+        begin, end = begin * self._chord_bound, end * self._chord_bound
         if self._pairs is None:
             self._pairs = tile(x.device, d)
         if p != self._p or self._too_old(points):
-            reach = end + _SKIN * self._spacing
+            reach = end + _SKIN * self._chord_bound
             self._index = neighbours_within(points, reach)
             self._anchor, self._p, self.made = points.clone(), p, self.made + 1
         eager = self._fused is False or (self._fused is None and not on_gpu(x))
@@ -84,7 +84,7 @@ class Neighbourhoods:
         if points.shape != self._anchor.shape:
             return True
         farthest = (points - self._anchor).square().sum(dim=-1).amax().item()
-        return farthest > (0.5 * _SKIN * self._spacing) ** 2
+        return farthest > (0.5 * _SKIN * self._chord_bound) ** 2
 
 
 def truncation(p: float, d: int) -> tuple[float, float]:

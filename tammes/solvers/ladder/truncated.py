@@ -136,13 +136,13 @@ def loads(x, sizes, first, neighbours, squarings, scale, out):
 
 
 @_compile
-def expand(x, m, owner, transforms):
-    """Place the images: x[:, j] = transforms[j - m] x[:, owner[j - m]] for j from m on."""
+def expand(x, m, representative, transforms):
+    """Place the images: x[:, j] = transforms[j - m] x[:, representative[j - m]] for j from m on."""
     d, n = x.shape
     for block in prange((n - m + BLOCK - 1) // BLOCK):
         for j in range(m + block * BLOCK, min(n, m + (block + 1) * BLOCK)):
             for a in range(d):
                 total = 0.0
                 for b in range(d):
-                    total += transforms[j - m, a, b] * x[b, owner[j - m]]
+                    total += transforms[j - m, a, b] * x[b, representative[j - m]]
                 x[a, j] = total

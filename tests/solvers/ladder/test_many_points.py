@@ -20,7 +20,7 @@ def spacing(n, d):
 
 
 def climb(points, **more):
-    return large.descend(points, spacing=spacing(*points.shape), **{"exponents": SHORT, "iterations": 60} | more)
+    return large.descend(points, chord_bound=spacing(*points.shape), **{"exponents": SHORT, "iterations": 60} | more)
 
 
 @pytest.mark.slow
@@ -93,7 +93,7 @@ def test_a_time_limit_is_shared_out_so_that_every_rung_is_reached():
         now[0] += 0.5
         return now[0]
 
-    made = climb(fibonacci(300), budget=Budget(40.0, tick), iterations=100_000, flat=0.0,
+    made = climb(fibonacci(300), budget=Budget(40.0, tick), iterations=100_000, gradient_tol=0.0,
                  progress=lambda event: seen.append(event.detail["p"]))  # fmt: skip
     assert sorted(set(seen)) == list(SHORT)
     assert made.status in (Status.TIME_LIMIT, Status.CONVERGED)

@@ -95,7 +95,7 @@ def test_both_ladders_lead_to_the_optimum(n, d, cosine):
     assert found.status is Status.CONVERGED
     assert min(found.predicted) == pytest.approx(cosine, abs=2e-5)
     spacing = math.sqrt(2.0 - 2.0 * cosine)
-    best = min(compiled.relax(start, ladder(4.0, 1024.0), spacing=spacing).cosine for start in starts)
+    best = min(compiled.relax(start, ladder(4.0, 1024.0), chord_bound=spacing).cosine for start in starts)
     assert best == pytest.approx(cosine, abs=2e-5)
 
 
@@ -137,7 +137,7 @@ def test_a_shared_budget_reaches_every_rung():
 
     budget = Budget(200.0, clock=lambda: float(next(clock)))
     found = continuation.descend(
-        rows(40, 3), exponents=(4.0, 64.0, 256.0), iterations=10_000, stationary=0.0, budget=budget, forces=forces,
+        rows(40, 3), exponents=(4.0, 64.0, 256.0), iterations=10_000, gradient_tol=0.0, budget=budget, forces=forces,
         shared_out=True,
     )  # fmt: skip
     assert set(seen) == {4.0, 64.0, 256.0}

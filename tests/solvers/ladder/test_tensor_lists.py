@@ -71,7 +71,7 @@ def test_value_and_gradient_are_those_of_the_compiled_form(d, p):
     points = random(160, d, seed=d)
     spacing = 2.5 * 160 ** (-1 / (d - 1))
     value, gradient = forces(points, p, spacing, pairs=1_000)
-    other, other_gradient = large.forces(points, p, spacing=spacing)
+    other, other_gradient = large.forces(points, p, chord_bound=spacing)
     assert value == pytest.approx(other, rel=1e-12)
     np.testing.assert_allclose(gradient, other_gradient, rtol=0, atol=1e-10 * np.abs(other_gradient).max())
 
@@ -121,7 +121,7 @@ def test_a_ladder_over_lists_reaches_what_the_compiled_one_does(n, d):
     points = fibonacci(n) if d == 3 else equal_area(n, d)
     spacing = {3: 3.8093 / math.sqrt(n), 4: 2.0 * (3.7 / n) ** (1 / 3)}[d]
     climbed = descend(points, exponents=(8.0, 64.0, 512.0), iterations=40, forces=Neighbourhoods(spacing))
-    other = large.descend(points, spacing=spacing, exponents=(8.0, 64.0, 512.0), iterations=40)
+    other = large.descend(points, chord_bound=spacing, exponents=(8.0, 64.0, 512.0), iterations=40)
     assert climbed.chords[0] / spacing > other.chord / spacing - 0.015
     assert 2.0 * math.sin(0.5 * min_angle(climbed.points[0])) == pytest.approx(climbed.chords[0], rel=1e-12)
     np.testing.assert_allclose(np.linalg.norm(climbed.points[0], axis=1), 1.0, rtol=0, atol=1e-14)

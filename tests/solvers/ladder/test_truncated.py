@@ -19,7 +19,7 @@ def random(n, d, seed=0):
 def test_where_nothing_fades_value_and_gradient_are_the_ladders(p, d):
     points = random(150, d)
     spacing = 2.5 * 150 ** (-1 / (d - 1))
-    value, gradient = large.forces(points, p, spacing=spacing)
+    value, gradient = large.forces(points, p, chord_bound=spacing)
     dense, dense_gradient = compiled.soft_min(points, p)
     assert value == pytest.approx(dense, rel=1e-13)
     np.testing.assert_allclose(gradient, dense_gradient, rtol=0, atol=1e-12 * np.abs(dense_gradient).max())
@@ -31,7 +31,7 @@ def test_where_weights_fade_the_gradient_is_the_slope_of_the_value(p):
     points = fibonacci(120)
     spacing = 3.8 / np.sqrt(120)
     rng = np.random.default_rng(1)
-    _, gradient = large.forces(points, p, spacing=spacing)
+    _, gradient = large.forces(points, p, chord_bound=spacing)
     assert np.abs(np.einsum("nd,nd->n", gradient, points)).max() < 1e-14  # tangent
     for _ in range(3):
         move = rng.normal(size=points.shape)
@@ -40,7 +40,7 @@ def test_where_weights_fade_the_gradient_is_the_slope_of_the_value(p):
         values = []
         for sign in (1.0, -1.0):
             moved = points + sign * step * move
-            values.append(large.forces(moved / np.linalg.norm(moved, axis=1, keepdims=True), p, spacing=spacing)[0])
+            values.append(large.forces(moved / np.linalg.norm(moved, axis=1, keepdims=True), p, chord_bound=spacing)[0])
         slope = (values[0] - values[1]) / (2 * step)
         assert slope == pytest.approx((gradient * move).sum(), rel=1e-6, abs=1e-9)
 
@@ -67,7 +67,7 @@ def test_weights_fade_to_nothing_smoothly():
 
 def test_loads_are_the_rows_of_the_sum():
     points = random(60, 3)
-    part = large.pressed(points, 64.0, spacing=1.0)
+    part = large.pressed(points, 64.0, chord_bound=1.0)
     chord_sq = ((points[:, None] - points) ** 2).sum(axis=2)
     np.fill_diagonal(chord_sq, np.inf)
     weights = (chord_sq.min() / chord_sq) ** 32

@@ -20,7 +20,7 @@ def rows(n, d, seed=0):
 
 def climbed(n, d, seed=0, first=4.0):
     """A ladder's result from a random start."""
-    return relax(rows(n, d, seed), ladder(first, 1024.0), spacing=2.0 * n ** (-1.0 / (d - 1))).points
+    return relax(rows(n, d, seed), ladder(first, 1024.0), chord_bound=2.0 * n ** (-1.0 / (d - 1))).points
 
 
 # Proved optima (sloane_tables/best_known_d3.csv has the references), from a random start.
@@ -218,7 +218,7 @@ def test_a_prescribed_symmetry_is_kept():
 
     group = parse("C5", 3)
     orbits, start = random_orbits(group, 22, np.random.default_rng(1))
-    start = relax(start, ladder(8.0, 1024.0), spacing=0.8, between=orbits.symmetrize).points
+    start = relax(start, ladder(8.0, 1024.0), chord_bound=0.8, between=orbits.symmetrize).points
     found = polish(start, constraint=orbits)
     assert found.after > SphericalCode(start).min_angle
     images = found.points @ group.matrices[1].T
