@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tammes.bench import table1 as bench
+from tammes.bench.machine import describe_machine
 
 JUDGE = (
     "import numpy as np; from tammes import SphericalCode; "
@@ -57,7 +57,7 @@ def main():
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    machine = bench.machine()
+    machine = describe_machine()
     lines = [
         "# Whole commands: time and peak memory",
         "",

@@ -28,7 +28,7 @@ from tammes.base import geometry
 from tammes.base.budget import Budget, Progress
 from tammes.base.errors import DeviceError
 from tammes.base.geometry import Floats
-from tammes.bench import table1 as bench
+from tammes.bench.machine import describe_machine
 from tammes.bounds import best as bounds
 from tammes.constructions.spread import equal_area, fibonacci
 from tammes.global_search.many import many_search
@@ -250,7 +250,7 @@ def measure(
     *, again: bool, done: Callable[[], None],
 ) -> None:  # fmt: skip
     """Put the rows that are missing into the document; `done` is called after each."""
-    on = torch.cuda.get_device_name(device) if device.type == "cuda" else str(bench.machine()["processor"])
+    on = torch.cuda.get_device_name(device) if device.type == "cuda" else str(describe_machine()["processor"])
     for kind in kinds:
         for row in rows[kind]:
             name = name_of(kind, row)
@@ -385,7 +385,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     def keep() -> None:
         document["machine"] = {
-            "processor": bench.machine()["processor"],
+            "processor": describe_machine()["processor"],
             "python": platform.python_version(),
             "torch": torch.__version__,
             "CUDA": torch.version.cuda,

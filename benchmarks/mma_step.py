@@ -18,7 +18,7 @@ import torch
 
 from tammes import losses
 from tammes.base import torch_geometry as pairs
-from tammes.bench import table1 as bench
+from tammes.bench.machine import describe_machine
 from tammes.solvers.sgd import DTYPES
 
 MANY = [(1_500, 3), (2_000, 4), (4_000, 8), (10_000, 5), (50_000, 3)]
@@ -101,7 +101,7 @@ def main():
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    machine = bench.machine()
+    machine = describe_machine()
     lines = [
         "# One step of MMA against the plain autograd loop",
         "",

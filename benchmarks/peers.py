@@ -39,7 +39,8 @@ from threadpoolctl import threadpool_limits
 from tammes import SphericalCode
 from tammes.base.errors import InvalidPointsError
 from tammes.base.geometry import Floats
-from tammes.bench import table1 as bench
+from tammes.bench.cells import parse_rows
+from tammes.bench.machine import describe_machine
 from tammes.global_search.crew import Crew
 from tammes.global_search.hunt import Hunt, Limits
 from tammes.global_search.problem import Problem
@@ -312,7 +313,7 @@ def settings_of(seeds: int, seconds: float) -> dict[str, Any]:
     return {
         "seeds": seeds,
         "seconds": seconds,
-        "machine": bench.machine(),
+        "machine": describe_machine(),
         "versions": versions() | {name: version(name) for name in ("pymanopt", "geoopt")},
     }
 
@@ -446,7 +447,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".md"))
     parser.add_argument("--fresh", action="store_true", help="forget what is stored")
     chosen = parser.parse_args()
-    rows = [(n, d) for n, d in bench.parse_rows(chosen.rows) if n > d + 1]
+    rows = [(n, d) for n, d in parse_rows(chosen.rows) if n > d + 1]
     if not rows:
         parser.error("--rows: a simplex is no search; choose a row with n > d + 1")
     settings = settings_of(chosen.seeds, chosen.seconds)

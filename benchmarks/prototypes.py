@@ -134,9 +134,9 @@ def report():
     import numpy
     import torch
 
-    from tammes.bench import table1 as bench
+    from tammes.bench.machine import describe_machine
 
-    machine = bench.machine()
+    machine = describe_machine()
     yield "# Class prototypes: `tammes.codebook`"
     yield ""
     yield (

@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 
 from tammes import bounds
-from tammes.bench.table1 import machine
+from tammes.bench.machine import describe_machine
 from tammes.cli.search import sizes
 from tammes.codes.spherical_code import SphericalCode
 from tammes.global_search.crew import Crew, cores
@@ -155,7 +155,8 @@ def report(d: int) -> None:
             "",
         ]
     lines += [
-        f"Machine: {json.dumps(machine())}. Wall seconds on all cores, until the best known value or the limit.",
+        f"Machine: {json.dumps(describe_machine())}. "
+        "Wall seconds on all cores, until the best known value or the limit.",
         "Every row is one cold search. The table was made in parts: sizes that missed were searched anew when the",
         "search had become better, and the others were not.",
         "",
@@ -181,7 +182,7 @@ def targets(seeds: int) -> None:
     lines = [
         "# CPU seconds to the targets",
         "",
-        f"Machine: {json.dumps(machine())}. One process, {seeds} seeds, "
+        f"Machine: {json.dumps(describe_machine())}. One process, {seeds} seeds, "
         "cold starts; beyond import and compile. `>` marks a run that ended at 1.5 times the allowance.",
         "",
         "| (d, n) | target | allowed | median | runs |",
@@ -212,7 +213,7 @@ def named(seconds: float) -> None:
     lines = [
         "# Named codes from cold starts",
         "",
-        f"Machine: {json.dumps(machine())}. `solve`'s default budget, all cores.",
+        f"Machine: {json.dumps(describe_machine())}. `solve`'s default budget, all cores.",
         "",
         "| (d, n) | code | its angle | found | short by | seconds | found by |",
         "|---|---|---:|---:|---:|---:|---|",
@@ -242,7 +243,7 @@ def polish_times(repeats: int) -> None:
     lines = [
         "# Polish of a ladder's result",
         "",
-        f"Machine: {json.dumps(machine())}. One thread, median over starts.",
+        f"Machine: {json.dumps(describe_machine())}. One thread, median over starts.",
         "",
         "| (d, n) | allowed | median seconds | Newton steps | largest residual of those that closed (rad) | status |",
         "|---|---:|---:|---:|---:|---|",

@@ -133,9 +133,9 @@ def machine():
     import scipy
 
     import tammes
-    from tammes.bench import table1 as bench
+    from tammes.bench.machine import describe_machine
 
-    return bench.machine() | {
+    return describe_machine() | {
         "python": platform.python_version(),
         "tammes": tammes.__version__,
         "numpy": numpy.__version__,

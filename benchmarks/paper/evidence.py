@@ -16,7 +16,7 @@ from torch import nn
 
 from benchmarks.paper import models
 from benchmarks.paper.processes import Crew
-from tammes.bench import table1 as bench
+from tammes.bench.machine import describe_machine
 from tammes.nn import Regularizer
 from tammes.nn.inspect.weights import cosine_histogram
 from tammes.storage.result import versions
@@ -119,7 +119,7 @@ def histogram(model: nn.Module, layer: str) -> dict[str, Any]:
 
 def environment(crew: Crew) -> dict[str, Any]:
     """The machine and the versions behind a run's figures."""
-    found = bench.machine() | {"device": str(crew.device.type), "processes": crew.size}
+    found = describe_machine() | {"device": str(crew.device.type), "processes": crew.size}
     if crew.device.type == "cuda":
         found["gpu"] = torch.cuda.get_device_name(crew.device)
     else:

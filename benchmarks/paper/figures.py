@@ -14,7 +14,7 @@ from benchmarks.paper.evidence import BINS
 from benchmarks.paper.jobs import Job
 from benchmarks.paper.runs import SMOKE, Result
 from benchmarks.paper.tables import mean_of
-from tammes.plots.figures import COLORS
+from tammes.plots.style import COLORS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,8 +15,8 @@ from benchmarks.paper.narration import Narrator, summary
 from benchmarks.paper.processes import Crew
 from benchmarks.paper.runs import Result, Store, do, make_folder
 from benchmarks.paper.schedule import Schedule
+from tammes import plots
 from tammes.base.errors import FileAccessError, FileFormatError
-from tammes.plots import figures as plots
 from tammes.storage import formats as files
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ from torch import nn
 from benchmarks.paper import models
 from benchmarks.paper.evidence import PeakMemory
 from tammes.base.errors import DeviceError, TammesError, check_integer
-from tammes.bench import table1 as bench
+from tammes.bench.machine import describe_machine
 from tammes.nn import Regularizer
 from tammes.storage import formats as files
 
@@ -122,7 +122,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     trainings = {name: Training(name, options) for name in FORMS}
     columns = alternate({name: one.step for name, one in trainings.items()}, options.device, options.pairs)
     del trainings
-    machine = bench.machine()
+    machine = describe_machine()
     return {
         "device": machine["processor"] if options.device == "cpu" else torch.cuda.get_device_name(),
         "cores": machine["cores"],

@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from tammes import losses
-from tammes.bench import table1 as bench
+from tammes.bench.machine import describe_machine
 from tammes.nn import Regularizer
 
 SHAPES = [(64, 576), (512, 4608), (1000, 2048), (10575, 512), (50257, 768)]
@@ -200,7 +200,7 @@ def network_table(options):
 
 
 def markdown(options, rows, network):
-    machine = bench.machine()
+    machine = describe_machine()
     where = machine["processor"] if options.device == "cpu" else torch.cuda.get_device_name()
     lines = [
         "# What the losses cost a training step",

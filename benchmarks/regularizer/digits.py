@@ -27,8 +27,8 @@ from digits_runs import note, run_study
 from digits_store import Record
 from digits_study import SMOKE, Settings, Study
 
+from tammes import plots
 from tammes.base.errors import TammesError
-from tammes.plots import figures as plots
 from tammes.storage import formats as files
 
 HERE = Path(__file__).resolve().parent

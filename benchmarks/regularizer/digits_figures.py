@@ -12,7 +12,7 @@ from digits_study import BASELINE, TEST, TUNING, Arm, Study, compare
 from digits_training import LAYERS, METHODS, PLACES, WIDTHS
 
 from tammes.bounds.best import upper_bound
-from tammes.plots.figures import COLORS
+from tammes.plots.style import COLORS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,7 +14,7 @@ from digits_study import Settings
 from digits_training import LAYERS, METHODS, NO_METHOD, NO_PLACE, PARTS, PLACES, Job, Outcome
 
 from tammes.base.errors import FileFormatError
-from tammes.bench import table1 as bench
+from tammes.bench.machine import describe_machine
 from tammes.storage import formats as files
 from tammes.storage.result import versions
 
@@ -28,7 +28,7 @@ class Record:
     """All that is kept of a study."""
 
     settings: Settings
-    machine: Mapping[str, Any] = field(default_factory=bench.machine)
+    machine: Mapping[str, Any] = field(default_factory=describe_machine)
     versions: Mapping[str, str] = field(default_factory=lambda: versions() | {"scikit-learn": sklearn.__version__})
     done: dict[Job, Outcome] = field(default_factory=dict)
     timing: dict[str, list[float]] = field(default_factory=dict)

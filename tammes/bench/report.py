@@ -1,48 +1,30 @@
-"""The reports of Table 1: rows, where they differ from the print, CSV, Markdown and chart."""
+"""The report of Table 1: its rows, their differences from the published table, CSV, Markdown and chart."""
 
 from __future__ import annotations
 
 import csv
 import io
-import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tammes.plots import figures as plots
+from tammes import plots
+from tammes.bench.cells import COLUMNS, Cell
 from tammes.storage import formats as files
 from tammes.storage import tables
 
-__all__ = ["COLUMNS", "Cell", "differences", "markdown_table", "rows_of", "write_reports"]
-
-COLUMNS = {"mma": "mma", "cosine": "cosine", "riesz-fisher": "riesz_fisher_s2", "logarithmic": "logarithmic"}
-"""Losses of Table 1, and the names of their columns in the published table."""
+__all__ = ["differences", "markdown_table", "table_rows", "write_reports"]
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One size, one loss, one seed; with the angle once it has been run."""
+def table_rows(wanted: Sequence[Cell], done: dict[str, Cell], losses: Sequence[str]) -> list[dict[str, Any]]:
+    """Return one row for each size: published angles, and medians over seeds of the measured ones.
 
-    n: int
-    d: int
-    loss: str
-    seed: int
-    min_angle_degrees: float = math.nan
-    polished_degrees: float | None = None
-    status: str = ""
-    steps: int = 0
-    seconds: float = math.nan
-
-    @property
-    def key(self) -> str:
-        """Name of the cell in the stored results."""
-        return f"{self.d}x{self.n}/{self.loss}/{self.seed}"
-
-
-def rows_of(wanted: Sequence[Cell], done: dict[str, Cell], losses: Sequence[str]) -> list[dict[str, Any]]:
-    """One row a size: published beside the median over seeds."""
+    Args:
+        wanted: the cells of the table.
+        done: cells with results, by key; all that are wanted must be there.
+        losses: names of losses, in the order of the columns.
+    """
     published = {(int(row["n"]), int(row["d"])): row for row in tables.published_table1()}
     table = []
     for n, d in dict.fromkeys((cell.n, cell.d) for cell in wanted):
@@ -72,7 +54,15 @@ def rows_of(wanted: Sequence[Cell], done: dict[str, Cell], losses: Sequence[str]
 def write_reports(
     out: Path, table: list[dict[str, Any]], losses: Sequence[str], seeds: int, document: dict[str, Any]
 ) -> None:
-    """`table1.csv`, `table1.md` and `table1.png`."""
+    """Write `table1.csv`, `table1.md` and `table1.png`.
+
+    Args:
+        out: folder of the files.
+        table: rows from `table_rows`.
+        losses: names of losses, in the order of the columns.
+        seeds: number of seeds of each cell.
+        document: with `machine`, `versions`, `settings` and `cells`, as stored in `table1.json`.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     header = [f"{loss} {kind}" for loss in losses for kind in ("published", "measured")]
@@ -90,11 +80,12 @@ def write_reports(
 
 
 def _number(value: float | None, decimals: int) -> str:
+    """Return the number with so many decimals; nothing for None."""
     return "" if value is None else f"{value:.{decimals}f}"
 
 
 def markdown_table(table: Sequence[dict[str, Any]], losses: Sequence[str]) -> list[str]:
-    """The table itself: published / measured, the best of the losses in bold."""
+    """Return the lines of the Markdown table: published / measured angles in degrees, the best of each row in bold."""
     lines = [
         "| (d, n) | optimal | " + " | ".join(losses) + " | polished |",
         "|---|---|" + "---|" * (len(losses) + 1),
@@ -116,10 +107,10 @@ def markdown_table(table: Sequence[dict[str, Any]], losses: Sequence[str]) -> li
 
 
 def _markdown(table: list[dict[str, Any]], losses: Sequence[str], seeds: int, document: dict[str, Any]) -> str:
-    """The report: table, where it differs from the print, machine and settings."""
-    made = document["machine"]
+    """Return the report: table, differences from the published table, machine and settings."""
+    machine = document["machine"]
     lines = [
-        "# Table 1 of the paper, regenerated",
+        "# Table 1 of the paper, computed again",
         "",
         "Minimal angles in degrees, *published / measured*; the best loss of a row in bold. Measured is the",
         f"median over {seeds} seed{'s' if seeds > 1 else ''} of the minimal angle at the end of the loss's own "
@@ -130,13 +121,13 @@ def _markdown(table: list[dict[str, Any]], losses: Sequence[str], seeds: int, do
         "",
         "![Table 1 as a chart](table1.png)",
         "",
-        "## Where it differs from the print",
+        "## Differences from the published table",
         "",
-        *(differences(table, losses) or ["Nowhere: every cell rounds to the printed value."]),
+        *(differences(table, losses) or ["None: every cell rounds to the published value."]),
         "",
-        "## How it was made",
+        "## How it was computed",
         "",
-        f"- Machine: {made['processor']}, {made['cores']} cores, {made['system']}",
+        f"- Machine: {machine['processor']}, {machine['cores']} cores, {machine['system']}",
         "- Versions: " + ", ".join(f"{name} {version}" for name, version in document["versions"].items()),
         "- Settings: " + ", ".join(f"{name} {value}" for name, value in document["settings"].items()),
         f"- Seeds: 0 to {seeds - 1}",
@@ -147,31 +138,39 @@ def _markdown(table: list[dict[str, Any]], losses: Sequence[str], seeds: int, do
     return "\n".join(lines) + "\n"
 
 
-_WHY = {
-    "mma": "A run ends in one of many local maxima, which one depends on the start; the paper prints one figure a "
-    "cell and leaves open how stagnation is judged. Our rule is in `tammes/solvers/sgd.py`.",
-    "cosine": "Its gradient fades between near-copies (Eq. 7), so two points that start close hardly part, and the "
-    "worst pair says little about the rest; how close they start depends on the seed.",
-    "riesz-fisher": "The energy is not the minimal angle: how near its minimum a run comes, and the smallest angle "
-    "there, depend on how stagnation is judged, which the paper leaves open.",
-    "logarithmic": "As for Riesz-Fisher; its pull is the weakest, so runs at large n are the farthest from done.",
+_REASONS = {
+    "mma": "A run ends in one of many local maxima, and which one depends on the start. The paper gives one value for "
+    "each cell and does not say when a run counts as stagnant; our rule is in `tammes/solvers/sgd.py`.",
+    "cosine": "Its gradient vanishes as two points approach each other (Eq. 7), so points that start close hardly "
+    "separate. The minimal angle then depends on the closest starting pair, and so on the seed.",
+    "riesz-fisher": "The energy is not the minimal angle: how close to its minimum a run comes, and the minimal angle "
+    "there, depend on when a run counts as stagnant, which the paper does not say.",
+    "logarithmic": "As for Riesz-Fisher; its gradient is the smallest, so runs at large n are the farthest from "
+    "convergence.",
 }
+"""Why the measured minimal angle of a loss may differ from the published one."""
 
 
 def differences(table: Sequence[dict[str, Any]], losses: Sequence[str]) -> list[str]:
-    """Every cell that does not round to the print, the spread of its seeds, and why it may differ."""
+    """Return a list in Markdown of the cells that do not round to the published value, with their range and a reason.
+
+    The last line says where MMA is not the best of the losses.
+    """
     lines = []
     for loss in losses:
         cells = []
         for row in table:
-            printed, measured, (least, most) = row["published"][loss], row["measured"][loss], row["spread"][loss]
-            if abs(measured - float(printed)) > 0.05:
-                cells.append(f"{row['label']} {printed} printed, {measured:.2f} measured ({least:.2f} to {most:.2f})")
+            published = row["published"][loss]
+            measured = row["measured"][loss]
+            least, most = row["spread"][loss]
+            if abs(measured - float(published)) > 0.05:
+                span = f"({least:.2f} to {most:.2f})"
+                cells.append(f"{row['label']} {published} published, {measured:.2f} measured {span}")
         if cells:
             unfinished = sum(row["unfinished"][loss] for row in table)
             runs = sum(row["runs"] for row in table)
             ended = f"{unfinished} of all {runs} runs of this loss ended at the step limit."
-            lines.append(f"- **{loss}**: {'; '.join(cells)}. {_WHY[loss]} {ended}")
+            lines.append(f"- **{loss}**: {'; '.join(cells)}. {_REASONS[loss]} {ended}")
     wide = [row for row in table if row["n"] > row["d"] + 1]
     if "mma" in losses and len(losses) > 1 and wide:
         best = {row["label"]: max(losses, key=lambda loss, row=row: float(row["measured"][loss])) for row in wide}  # type: ignore[misc]

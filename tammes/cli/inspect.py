@@ -64,10 +64,10 @@ def inspect(
     plain layers; their rows are not what makes an output: --exclude them.
     Nothing but tensors is read: a file that holds objects is refused.
     """
+    from tammes import plots
     from tammes.cli import report
     from tammes.nn.inspect import checkpoints
     from tammes.nn.inspect import tables as inspection
-    from tammes.plots import figures as plots
     from tammes.storage import formats as files
 
     if output is not None and output.suffix.lower() not in plots.SUFFIXES:
@@ -197,8 +197,8 @@ def _progress(layers: Sequence[Layer], passes: int) -> Iterator[Begin]:
 
 def _picture(networks: Sequence[Inspection], layer: str | None, suffix: str) -> bytes:
     """All layers, or the cosines of one."""
+    from tammes import plots
     from tammes.nn.inspect import figures as layer_plots
-    from tammes.plots import figures as plots
 
     if layer is None:
         return plots.figure_bytes(layer_plots.plot_layers([(each.label, each.measures) for each in networks]), suffix)

@@ -252,8 +252,8 @@ def plot(
     as_json: Json = False,
 ) -> None:
     """Draw a code (d = 3: the sphere; any d: histograms of its angles), or the course of its run."""
+    from tammes import plots
     from tammes.bounds import best as bounds
-    from tammes.plots import figures as plots
     from tammes.storage import formats as files
     from tammes.storage import tables
 
@@ -297,11 +297,11 @@ def bench_table1(
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
+    from tammes.bench import cells, table1
     from tammes.bench import report as bench_report
-    from tammes.bench import table1 as bench
     from tammes.cli import report
 
-    chosen_rows, chosen_losses = bench.parse_rows(rows), bench.parse_losses(losses)
+    chosen_rows, chosen_losses = cells.parse_rows(rows), cells.parse_losses(losses)
     console = report.console(stderr=True)
     columns = (TextColumn("bench"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     last = TextColumn("{task.fields[last]}")
@@ -311,16 +311,16 @@ def bench_table1(
     ):
         task = bar.add_task("cells", total=None, last="")
 
-        def show(cell: bench_report.Cell, done: int, total: int) -> None:
+        def show(cell: cells.Cell, done: int, total: int) -> None:
             last = f"({cell.d}, {cell.n}) {cell.loss} {cell.min_angle_degrees:.4f}°"
             bar.update(task, completed=done, total=total, last=last)
 
-        document = bench.run_table1(
+        document = table1.run_table1(
             out,
             rows=chosen_rows,
             losses=chosen_losses,
             seeds=seeds,
-            settings=bench.Settings(steps=steps, device=device),
+            settings=cells.Settings(steps=steps, device=device),
             workers=workers,
             fresh=force,
             progress=show,
@@ -339,13 +339,13 @@ def gradients(
     as_json: Json = False,
 ) -> None:
     """Draw the paper's Figure 2 from the code's own gradients: PNG and CSV."""
-    from tammes.bench import table1 as bench
-    from tammes.plots import figures as plots
+    from tammes import plots
+    from tammes.bench import figure2
     from tammes.storage import formats as files
 
     for name in ("gradients.png", "gradients.csv"):
         files.check_writable(out / name, force=force)
-    theta, curves = bench.gradient_curves()
+    theta, curves = figure2.gradient_curves()
     lines = [",".join(["theta_radians", *(f'"{label}"' for label in curves)])]
     columns = [theta.tolist(), *(curve.tolist() for curve in curves.values())]
     lines += [",".join(map(repr, row)) for row in zip(*columns, strict=True)]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tammes.base.errors import InvalidParameterError
 from tammes.base.geometry import Floats
 from tammes.nn.inspect.weights import CosineHistogram, RowMeasure
-from tammes.plots.figures import COLORS
+from tammes.plots.style import COLORS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

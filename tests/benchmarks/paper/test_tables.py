@@ -13,8 +13,8 @@ from benchmarks.paper import config, cost, figures, reports, tables
 from benchmarks.paper.evidence import BINS
 from benchmarks.paper.jobs import Job, jobs_of
 from benchmarks.paper.runs import SMOKE, Result
+from tammes import plots
 from tammes.base.errors import FileFormatError, InvalidParameterError
-from tammes.plots import figures as plots
 
 TABLE3 = config.load("table3")
 HERE = {"processor": "one", "threads": 1, "device": "cpu", "processes": 1, "system": "here", "versions": {"torch": "2"}}

@@ -6,10 +6,10 @@ import numpy as np
 import oracles
 import pytest
 
+from tammes import plots
 from tammes.base.errors import InvalidParameterError
 from tammes.nn.inspect import figures as layer_plots
 from tammes.nn.inspect import weights
-from tammes.plots import figures as plots
 
 SQUARE, TRIANGLE = oracles.orthoplex(2), oracles.simplex(2)  # 90 and 120 degrees
 
