@@ -133,4 +133,6 @@ def _draw_nearest(axes: Axes, code: SphericalCode, known: KnownValue | None, bou
     for at, label, color, style in marks:
         axes.axvline(at, color=color, linestyle=style, linewidth=1.4, label=f"{label} {at:.6g}°")
     axes.set(xlabel="angle to the nearest point (degrees)", ylabel="points", xlim=(low - pad, high + pad))
+    axes.locator_params(axis="x", nbins=5)
+    axes.ticklabel_format(axis="x", useOffset=False)  # "36.0005", not "0.0005" with "+3.6e1" at the margin
     axes.legend(fontsize=8, frameon=False)
