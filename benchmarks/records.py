@@ -30,7 +30,7 @@ import numpy as np
 
 from tammes import bounds
 from tammes.bench.machine import describe_machine
-from tammes.cli.search import sizes
+from tammes.cli.values import sizes
 from tammes.codes.spherical_code import SphericalCode
 from tammes.global_search.crew import Crew, cores
 from tammes.global_search.hunt import Hunt, Limits

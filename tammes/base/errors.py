@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "ConflictingOptionsError",
     "DeviceError",
     "FileAccessError",
     "FileFormatError",
@@ -54,6 +55,14 @@ class InvalidParameterError(TammesError, ValueError):
         self.value = value
         shown = " ".join((value if isinstance(value, str) and " " in value else repr(value)).split())
         super().__init__(f"`{name}` must be {requirement}. Got {shown}. {remedy}".rstrip())
+
+
+class ConflictingOptionsError(TammesError, ValueError):
+    """Two options exclude each other: "`--json` and `--csv` exclude each other. Leave one of them out."."""
+
+    def __init__(self, one: str, other: str) -> None:
+        self.options = (one, other)
+        super().__init__(f"`{one}` and `{other}` exclude each other. Leave one of them out.")
 
 
 class InvalidPointsError(InvalidParameterError):

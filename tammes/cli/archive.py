@@ -1,75 +1,98 @@
-"""`tammes archive`: look at the best codes kept, and move them in and out as files."""
+"""`tammes archive`: list, show, export and import the best codes kept."""
 
-from __future__ import annotations
-
-import contextlib
-import csv
 import dataclasses
 import math
-import sys
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tammes.base.errors import InvalidParameterError
-from tammes.cli.options import Count, Dimension, Force, Json, Normalize, SomeDimension, fail, integer
-from tammes.cli.terminal import interruptible, print_files, print_json, uninterrupted
+from tammes.base.errors import ConflictingOptionsError
+from tammes.cli.help import Command, Group
+from tammes.cli.options import (
+    OUTPUT,
+    PROBLEM,
+    Antipodal,
+    ArchiveFolder,
+    Count,
+    Csv,
+    Dimension,
+    FileDimension,
+    Force,
+    Json,
+    Normalize,
+)
+from tammes.cli.terminal import (
+    archive_warnings,
+    console,
+    fail,
+    interruptible,
+    narrate,
+    print_csv,
+    print_files,
+    print_json,
+    uninterrupted,
+)
+from tammes.cli.values import integer
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from tammes.storage.archive import Entry, Offered
 
-__all__ = ["ArchiveFolder", "archive_app", "warnings_told"]
+__all__ = ["archive_app", "export", "import_files", "list_codes", "show"]
 
-archive_app = typer.Typer(help="The best codes kept: list, show, export, import.", no_args_is_help=True)
-
-ArchiveFolder = Annotated[
-    Path | None,
-    typer.Option(
-        "--archive", metavar="DIR", help="Folder of the archive [TAMMES_ARCHIVE, else in the user's data folder]."
-    ),
-]
-Antipodal = Annotated[bool, typer.Option("--antipodal", help="The code made of pairs +-x (lines).")]
+archive_app = typer.Typer(cls=Group, help="The best codes kept: list, show, export, import.", no_args_is_help=True)
 
 _COLUMNS = (
-    *("n", "d", "antipodal", "min_angle_degrees", "best_known_degrees", "verdict"),
-    *("bound_degrees", "gap_degrees", "archived", "method"),
+    "n",
+    "d",
+    "antipodal",
+    "min_angle_degrees",
+    "best_known_degrees",
+    "verdict",
+    "bound_degrees",
+    "gap_degrees",
+    "archived",
+    "method",
 )
 
 
-@archive_app.command("list")
+@archive_app.command("list", cls=Command)
 def list_codes(
     d: Annotated[
-        int | None, typer.Option("--d", parser=integer("d", 2), metavar="D", help="One dimension; all without it.")
+        int | None,
+        typer.Option(
+            "--d",
+            parser=integer("d", 2),
+            metavar="D",
+            help="One dimension; all without it.",
+            rich_help_panel=PROBLEM,
+        ),
     ] = None,
     archive: ArchiveFolder = None,
     as_json: Json = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
+    as_csv: Csv = False,
 ) -> None:
     """List the codes kept, with the best known value and the bound of each size."""
-    from tammes.cli import report
     from tammes.storage.archive import Archive
 
     if as_json and as_csv:
-        raise InvalidParameterError("--csv", "given without --json", "both")
+        raise ConflictingOptionsError("--json", "--csv")
     kept = Archive(archive)
-    with warnings_told(), interruptible("nothing was changed"):
+    with archive_warnings(), interruptible("nothing was changed"):
         rows = [_row(entry) for entry in kept.entries(d)]
     if as_json:
         print_json(rows)
     elif as_csv:
-        writer = csv.DictWriter(sys.stdout, _COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(row | {"method": " + ".join(row["method"])} for row in rows)
+        print_csv([row | {"method": " + ".join(row["method"])} for row in rows], _COLUMNS)
     elif rows:
-        report.console().print(_table(rows))
+        console().print(_table(rows))
     else:
-        typer.echo(f"No codes{'' if d is None else f' in d = {d}'} in the archive {kept.folder}.", err=True)
+        narrate(f"No codes{'' if d is None else f' in d = {d}'} in the archive {kept.folder}.")
 
 
-@archive_app.command()
+@archive_app.command(cls=Command)
 def show(
     n: Count,
     d: Dimension,
@@ -78,26 +101,33 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show one code: measured anew, compared with what is known, and where it came from."""
-    from tammes.cli import report
     from tammes.storage.archive import Archive
 
-    with warnings_told():
+    with archive_warnings():
         entry = Archive(archive).require(n, d, antipodal)
     if as_json:
         print_json(entry.record | {"path": str(entry.path)})
     else:
-        report.console().print(_block(entry))
+        console().print(_block(entry))
 
 
-@archive_app.command()
+@archive_app.command(cls=Command)
 def export(
     n: Count,
     d: Dimension,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to [tammes_dD_nN.npy].")
-    ] = None,
     antipodal: Antipodal = False,
     archive: ArchiveFolder = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="File of the points; their record lies beside it.",
+            show_default="tammes_dD_nN.npy",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -106,16 +136,16 @@ def export(
     from tammes.storage.exchange import export_code
 
     target = Path(f"tammes_d{d}_n{n}{'_antipodal' if antipodal else ''}.npy") if output is None else output
-    with warnings_told(), uninterrupted():
+    with archive_warnings(), uninterrupted():
         written = export_code(Archive(archive), n, d, target, antipodal=antipodal, force=force)
     print_files(*written, as_json=as_json)
 
 
-@archive_app.command("import")
+@archive_app.command("import", cls=Command)
 def import_files(
     sources: Annotated[list[Path], typer.Argument(metavar="FILE_OR_FOLDER...", help="Points, or folders of them.")],
     normalize: Normalize = False,
-    d: SomeDimension = None,
+    d: FileDimension = None,
     archive: ArchiveFolder = None,
     as_json: Json = False,
 ) -> None:
@@ -125,55 +155,32 @@ def import_files(
 
     kept = Archive(archive)
     found: list[Imported] = []
-    with warnings_told(), interruptible("the codes offered so far are in the archive"):
+    with archive_warnings(), interruptible("the codes offered so far are in the archive"):
         for source in sources:
-            found.append(import_codes(kept, source, d=d, normalize=normalize))
+            imported = import_codes(kept, source, d=d, normalize=normalize)
+            found.append(imported)
             if not as_json:
-                for path, offered in found[-1].offered:
-                    typer.echo(f"{path}: {_sentence(offered)}")
-            for _, reason in found[-1].skipped:
-                typer.echo(f"Skipped: {reason}", err=True)
+                for path, offered in imported.offered:
+                    print(f"{path}: {_sentence(offered)}")
+            for _, reason in imported.skipped:
+                narrate(f"Skipped: {reason}")
     if as_json:
         print_json(
             {
                 "archive": str(kept.folder),
-                "offered": [{"source": str(path), **_offer(offered)} for one in found for path, offered in one.offered],
-                "skipped": [{"source": str(path), "reason": reason} for one in found for path, reason in one.skipped],
+                "offered": [
+                    {"source": str(path), **_offer(offered)} for each in found for path, offered in each.offered
+                ],
+                "skipped": [{"source": str(path), "reason": reason} for each in found for path, reason in each.skipped],
             }
         )
-    empty = [str(source) for source, one in zip(sources, found, strict=True) if not one.offered]
+    empty = [str(source) for source, imported in zip(sources, found, strict=True) if not imported.offered]
     if empty:
         fail(f"No code was found in {', '.join(empty)}.", 1)
 
 
-@contextlib.contextmanager
-def warnings_told() -> Iterator[None]:
-    """The archive's warnings as lines on stderr."""
-    from tammes.storage.archive import ArchiveWarning
-
-    with warnings.catch_warnings():
-        others = warnings.showwarning
-
-        def tell(
-            message: Warning | str,
-            category: type[Warning],
-            filename: str,
-            lineno: int,
-            file: TextIO | None = None,
-            line: str | None = None,
-        ) -> None:
-            if issubclass(category, ArchiveWarning):
-                typer.echo(f"Warning: {message}", err=True)
-            else:
-                others(message, category, filename, lineno, file, line)
-
-        warnings.simplefilter("always", ArchiveWarning)
-        warnings.showwarning = tell
-        yield
-
-
-def _row(entry: Entry) -> dict[str, Any]:
-    """One line of the list; published values are of the unrestricted problem, bounds hold for both."""
+def _row(entry: "Entry") -> dict[str, Any]:
+    """Return one code of the list; published values are of the unrestricted problem, bounds hold for both."""
     from tammes.storage import tables
 
     code = entry.code
@@ -188,28 +195,17 @@ def _row(entry: Entry) -> dict[str, Any]:
         "verdict": None if known is None else known.verdict(code.min_angle_degrees),
         "bound_degrees": bound.degrees,
         "gap_degrees": max(0.0, bound.degrees - code.min_angle_degrees),  # the bound is met, but for rounding
-        "archived": entry.record.get("archived"),
-        "method": _method(entry),
+        "archived": entry.archived,
+        "method": entry.method,
     }
 
 
-def _method(entry: Entry) -> list[str]:
-    """How a code was made; a record may have been written by anyone."""
-    method = entry.record.get("method")
-    return [str(name) for name in method] if isinstance(method, list) else []
+def _table(rows: list[dict[str, Any]]) -> "RenderableType":
+    """Return the list as a table."""
+    from tammes.cli import report
 
-
-def _table(rows: list[dict[str, Any]]) -> Any:
-    """The list for people."""
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("d", "n", "angle (degrees)", "best known"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("")
-    table.add_column("gap to bound", justify="right", no_wrap=True)
-    for name in ("date", "method"):
-        table.add_column(name)
+    numbers = ("d", "n", "angle (degrees)", "best known", "gap to bound")
+    table = report.plain_table(*numbers[:4], "", "gap to bound", "date", "method", numbers=numbers)
     for row in rows:
         table.add_row(
             str(row["d"]),
@@ -218,60 +214,57 @@ def _table(rows: list[dict[str, Any]]) -> Any:
             row["best_known_degrees"] or "",
             row["verdict"] or "",
             f"{row['gap_degrees']:.6f}",
-            str(row["archived"] or "")[:10],
+            (row["archived"] or "")[:10],
             " + ".join(row["method"]),
         )
     return table
 
 
-def _block(entry: Entry) -> Any:
-    """One code for people: names and what they say."""
-    from rich.table import Table
-
+def _block(entry: "Entry") -> "RenderableType":
+    """Return one code as names and what is said of each."""
     from tammes.cli import report
     from tammes.storage import tables
 
-    code, bound = entry.code, tables.upper_bound(entry.code.n, entry.code.d)
+    code = entry.code
+    bound = tables.upper_bound(code.n, code.d)
     gap = max(0.0, bound.degrees - code.min_angle_degrees)
     known = None if entry.antipodal else tables.best_known_or_none(code.n, code.d)
-    free = len(code.rattlers())
-    rows = {
-        "points": f"{code.n} in d = {code.d}" + (", pairs ±x" if entry.antipodal else ""),
-        "minimal angle": f"{code.min_angle_degrees:.12f}°",
-        "best known": "no stored value for this problem" if known is None else f"{known.degrees}°   ({known.source})",
-        "": "" if known is None else f"this code {report.comparison(known, code.min_angle_degrees)}",
-        "upper bound": f"{bound.degrees:.6f}°   ({bound.name}), gap {gap:.6f}°",
-        "contacts": f"{len(code.contacts())}, {free} rattler{'' if free == 1 else 's'}",
-        "method": " + ".join(_method(entry)) or "not told",
-        "kept since": str(entry.record.get("archived", "not told")),
-        "digest": code.digest,
-        "file": str(entry.path),
-    }
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column()
-    for name, text in rows.items():
-        if text:
-            table.add_row(name, text)
-    return table
+    rows: report.Rows = [
+        ("points", f"{code.n} in d = {code.d}" + (", pairs ±x" if entry.antipodal else "")),
+        ("minimal angle", f"{code.min_angle_degrees:.12f}°"),
+    ]
+    if known is None:
+        rows.append(("best known", "no stored value for this problem"))
+    else:
+        rows.append(("best known", f"{known.degrees}°   ({known.source})"))
+        rows.append(("", f"this code {report.comparison(known, code.min_angle_degrees)}"))
+    rows += [
+        ("upper bound", f"{bound.degrees:.6f}°   ({bound.name}), gap {gap:.6f}°"),
+        ("contacts", f"{len(code.contacts())}, {report.counted(len(code.rattlers()), 'rattler')}"),
+        ("method", " + ".join(entry.method) or "not told"),
+        ("kept since", entry.archived or "not told"),
+        ("digest", code.digest),
+        ("file", str(entry.path)),
+    ]
+    return report.named_rows(rows)
 
 
-def _offer(offered: Offered) -> dict[str, Any]:
-    """What became of a code, as JSON-ready values."""
+def _offer(offered: "Offered") -> dict[str, Any]:
+    """Return what became of an offered code, as JSON-ready values."""
     document = dataclasses.asdict(offered)
-    before = document.pop("previous")
+    previous = document.pop("previous")
     return document | {
         "path": str(offered.path),
-        "previous_degrees": None if before is None else math.degrees(before),
+        "previous_degrees": None if previous is None else math.degrees(previous),
         "min_angle_degrees": math.degrees(document.pop("angle")),
         "deletions": [_offer(deletion) for deletion in offered.deletions],
     }
 
 
-def _sentence(offered: Offered) -> str:
-    """What became of a code, in words."""
+def _sentence(offered: "Offered") -> str:
+    """Return what became of an offered code, in words."""
     what = f"{offered.n} points in d = {offered.d}{', pairs ±x' if offered.antipodal else ''}"
-    before = "none" if offered.previous is None else f"{math.degrees(offered.previous):.12f}°"
-    verdict = f"kept (before: {before})" if offered.kept else f"not kept; the archive has {before}"
+    previous = "none" if offered.previous is None else f"{math.degrees(offered.previous):.12f}°"
+    outcome = f"kept (before: {previous})" if offered.kept else f"not kept; the archive has {previous}"
     more = f", and {len(offered.deletions)} with fewer points" if offered.deletions else ""
-    return f"{what}, {math.degrees(offered.angle):.12f}°: {verdict}{more}"
+    return f"{what}, {math.degrees(offered.angle):.12f}°: {outcome}{more}"

@@ -1,10 +1,7 @@
-"""`tammes inspect`: the minimal angle of every layer of a saved network, one or two beside each other."""
-
-from __future__ import annotations
+"""`tammes inspect`: the minimal angles of the layers of a saved network, or of two side by side."""
 
 import fnmatch
 import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tammes.base.errors import FileFormatError, InvalidParameterError, UnknownNameError
-from tammes.cli.options import Force, Json
-from tammes.cli.terminal import interruptible, print_json, uninterrupted
+from tammes.cli.options import OUTPUT, Force, Json
+from tammes.cli.terminal import (
+    announce_long_work,
+    console,
+    interruptible,
+    print_json,
+    progress_bar,
+    uninterrupted,
+)
 
 if TYPE_CHECKING:
     from tammes.nn.inspect.layers import Layer
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["inspect"]
 
+_LAYERS = "Layers"
 _LONG = 1 << 38  # sum of n^2 d, from which measuring takes more than some ten seconds on one core
 _BINS = 2000
 
@@ -36,9 +41,22 @@ def inspect(
     other: Annotated[
         Path | None, typer.Argument(metavar="OTHER", help="Another one, to compare with layer by layer.")
     ] = None,
-    layer: Annotated[str | None, typer.Option(metavar="NAME", help="One layer, in more detail.")] = None,
+    layer: Annotated[
+        str | None, typer.Option(metavar="NAME", help="One layer, in more detail.", rich_help_panel=_LAYERS)
+    ] = None,
+    include: Annotated[
+        Patterns,
+        typer.Option(
+            metavar="PATTERN", help="Only these layers, as 'features.*'; may be repeated.", rich_help_panel=_LAYERS
+        ),
+    ] = None,
+    exclude: Annotated[
+        Patterns,
+        typer.Option(metavar="PATTERN", help="Not these layers; may be repeated.", rich_help_panel=_LAYERS),
+    ] = None,
     histogram: Annotated[
-        bool, typer.Option("--histogram", help="Draw the cosines between the rows of that layer.")
+        bool,
+        typer.Option("--histogram", help="Draw the cosines between the rows of that layer.", rich_help_panel=OUTPUT),
     ] = False,
     output: Annotated[
         Path | None,
@@ -46,13 +64,11 @@ def inspect(
             "-o",
             "--output",
             metavar="PICTURE",
-            help="Draw the angles of all layers; or where to with the histogram [CHECKPOINT_LAYER_cosines.png].",
+            help="Draw the angles of all layers; with --histogram, the cosines of one.",
+            show_default="with --histogram CHECKPOINT_LAYER_cosines.png",
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
-    include: Annotated[
-        Patterns, typer.Option(metavar="PATTERN", help="Only these layers, as 'features.*'; may be repeated.")
-    ] = None,
-    exclude: Annotated[Patterns, typer.Option(metavar="PATTERN", help="Not these layers; may be repeated.")] = None,
     as_json: Json = False,
     force: Force = False,
 ) -> None:
@@ -65,10 +81,8 @@ def inspect(
     Nothing but tensors is read: a file that holds objects is refused.
     """
     from tammes import plots
-    from tammes.cli import report
-    from tammes.nn.inspect import checkpoints
-    from tammes.nn.inspect import tables as inspection
-    from tammes.storage import formats as files
+    from tammes.nn.inspect import checkpoints, tables
+    from tammes.storage import atomic
 
     if output is not None and output.suffix.lower() not in plots.SUFFIXES:
         raise InvalidParameterError("output", f"a file ending in {', '.join(plots.SUFFIXES)}", str(output))
@@ -79,42 +93,45 @@ def inspect(
         read = [checkpoints.read_layers(path) for path in paths]
         chosen = [_chosen(layers, include, exclude) for layers, _ in read]
         if not any(chosen):
-            asked, names = _asked(include, exclude), ", ".join(layer.name for layer in read[0][0])
+            asked, names = _asked(include, exclude), ", ".join(each.name for each in read[0][0])
             raise InvalidParameterError("include", "a pattern that leaves some layer", asked, f"There are: {names}.")
-        one = layer
+        name = layer
         if layer is not None or histogram:
-            one = _named(paths[0], chosen[0], layer).name
-            chosen = [[_named(path, layers, one)] for path, layers in zip(paths, chosen, strict=True)]
-        target = Path(_default_name(checkpoint, one)) if histogram and output is None else output
+            name = _named(paths[0], chosen[0], layer).name
+            chosen = [[_named(path, layers, name)] for path, layers in zip(paths, chosen, strict=True)]
+        target = Path(_default_name(checkpoint, name)) if histogram and output is None else output
         if target is not None:
-            files.check_writable(target, force=force)
+            atomic.check_writable(target, force=force)
         networks = []
-        with _progress([layer for layers in chosen for layer in layers], 2 if histogram else 1) as begin:
+        with _progress([each for layers in chosen for each in layers], 2 if histogram else 1) as begin:
             for path, label, layers, (_, skipped) in zip(paths, _labels(paths), chosen, read, strict=True):
                 networks.append(_inspection(path, label, layers, skipped, begin, histogram))
     if target is not None:
         with uninterrupted():
-            picture = _picture(networks, one if histogram else None, target.suffix)
-            files.write_atomically(target, picture, force=force)
+            picture = _picture(networks, name if histogram else None, target.suffix)
+            atomic.write_atomically(target, picture, force=force)
     if as_json:
         records = [{"file": str(path), **each.to_dict()} for path, each in zip(paths, networks, strict=True)]
         print_json({"checkpoints": records, "files": [] if target is None else [str(target)]})
         return
-    console = report.console()
-    console.print(inspection.layers_block(networks) if one is None else inspection.layer_block(networks, one))
+    out = console()
+    out.print(tables.layers_block(networks) if name is None else tables.layer_block(networks, name))
     if target is not None:
-        console.print(f"saved  {target}")
+        out.print(f"saved  {target}")
 
 
 # --- choosing ---------------------------------------------------------------------------------
 
 
 def _labels(paths: Sequence[Path]) -> list[str]:
-    """Names of the files, or the paths where these are the same."""
-    return [path.name for path in paths] if len({path.name for path in paths}) == len(paths) else list(map(str, paths))
+    """Return the names of the files, or their paths where the names are the same."""
+    names = [path.name for path in paths]
+    return names if len(set(names)) == len(names) else list(map(str, paths))
 
 
-def _chosen(layers: Sequence[Layer], include: Patterns, exclude: Patterns) -> list[Layer]:
+def _chosen(layers: "Sequence[Layer]", include: Patterns, exclude: Patterns) -> "list[Layer]":
+    """Return the layers that the patterns leave."""
+
     def matches(name: str, patterns: Patterns) -> bool:
         return any(name == pattern or fnmatch.fnmatchcase(name, pattern) for pattern in patterns or [])
 
@@ -123,14 +140,14 @@ def _chosen(layers: Sequence[Layer], include: Patterns, exclude: Patterns) -> li
 
 
 def _asked(include: Patterns, exclude: Patterns) -> str:
-    asked = [("--include", pattern) for pattern in include or []] + [
-        ("--exclude", pattern) for pattern in exclude or []
-    ]
-    return " ".join(f"{option} {pattern}" for option, pattern in asked)
+    """Return the patterns as they were given."""
+    asked = [f"--include {pattern}" for pattern in include or []]
+    asked += [f"--exclude {pattern}" for pattern in exclude or []]
+    return " ".join(asked)
 
 
-def _named(path: Path, layers: Sequence[Layer], name: str | None) -> Layer:
-    """The layer of that name; without a name, the only one."""
+def _named(path: Path, layers: "Sequence[Layer]", name: str | None) -> "Layer":
+    """Return the layer of that name; without a name, the only one."""
     names = [layer.name for layer in layers]
     if name is None and len(names) == 1:
         return layers[0]
@@ -142,6 +159,7 @@ def _named(path: Path, layers: Sequence[Layer], name: str | None) -> Layer:
 
 
 def _default_name(checkpoint: Path, layer: str | None) -> str:
+    """Return the name of the picture of one layer's cosines."""
     name = re.sub(r"[^\w.-]+", "_", layer or "").strip("_")
     return f"{checkpoint.stem}_{name}_cosines.png"
 
@@ -150,9 +168,9 @@ def _default_name(checkpoint: Path, layer: str | None) -> str:
 
 
 def _inspection(
-    path: Path, label: str, layers: Sequence[Layer], skipped: dict[str, str], begin: Begin, histogram: bool
-) -> Inspection:
-    """One checkpoint measured; with `histogram`, the cosines counted as well."""
+    path: Path, label: str, layers: "Sequence[Layer]", skipped: dict[str, str], begin: Begin, histogram: bool
+) -> "Inspection":
+    """Return the measures of one checkpoint; with `histogram`, the counts of its cosines as well."""
     from tammes.nn.inspect import weights
     from tammes.nn.inspect.tables import Inspection
 
@@ -169,39 +187,39 @@ def _inspection(
 
 
 @contextmanager
-def _progress(layers: Sequence[Layer], passes: int) -> Iterator[Begin]:
-    """A bar over all the work on a terminal; elsewhere one line if it may take long."""
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
-
-    from tammes.cli import report
-
+def _progress(layers: "Sequence[Layer]", passes: int) -> Iterator[Begin]:
+    """Draw a bar over all the work on a terminal; elsewhere print one line if it may take long."""
     total = passes * sum(layer.n**2 * layer.d for layer in layers)
-    console = report.console(stderr=True)
-    if total > _LONG and not console.is_terminal:
-        pairs = passes * sum(layer.n * (layer.n - 1) // 2 for layer in layers)
-        print(f"Measuring {pairs:,} pairs of rows: this may take minutes.", file=sys.stderr)
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Bar(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task("", total=total)
+    with progress_bar(("label", "bar", "percent", "elapsed"), transient=True) as bar:
+        if not bar.visible:
+            pairs = passes * sum(layer.n * (layer.n - 1) // 2 for layer in layers)
+            announce_long_work(f"Measuring {pairs:,} pairs of rows", total, least=_LONG)
         before = 0
 
-        def begin(layer: Layer) -> Callable[[int], None]:
+        def begin(layer: "Layer") -> Callable[[int], None]:
             nonlocal before
-            start, before = before, before + layer.n**2 * layer.d
-            bar.update(task, completed=start, description=f"{layer.name} ({layer.n} x {layer.d})")
-            return lambda done: bar.update(task, completed=start + done * layer.n * layer.d)
+            start = before
+            before += layer.n**2 * layer.d
+            label = f"{layer.name} ({layer.n} x {layer.d})"
+
+            def report(rows_done: int) -> None:
+                bar.show("layers", start + rows_done * layer.n * layer.d, total, label=label)
+
+            report(0)
+            return report
 
         yield begin
 
 
-def _picture(networks: Sequence[Inspection], layer: str | None, suffix: str) -> bytes:
-    """All layers, or the cosines of one."""
+def _picture(networks: "Sequence[Inspection]", layer: str | None, suffix: str) -> bytes:
+    """Return a picture of all layers, or of the cosines of one."""
     from tammes import plots
-    from tammes.nn.inspect import figures as layer_plots
+    from tammes.nn.inspect import figures as layer_figures
 
     if layer is None:
-        return plots.figure_bytes(layer_plots.plot_layers([(each.label, each.measures) for each in networks]), suffix)
-    sizes = dict.fromkeys(f"{each.measures[layer].n} rows in R^{each.measures[layer].d}" for each in networks)
-    shown = [(each.label, each.cosines[layer]) for each in networks]
-    return plots.figure_bytes(layer_plots.plot_cosines(shown, f"{layer}: {', '.join(sizes)}"), suffix)
+        figure = layer_figures.plot_layers([(each.label, each.measures) for each in networks])
+    else:
+        sizes = dict.fromkeys(f"{each.measures[layer].n} rows in R^{each.measures[layer].d}" for each in networks)
+        shown = [(each.label, each.cosines[layer]) for each in networks]
+        figure = layer_figures.plot_cosines(shown, f"{layer}: {', '.join(sizes)}")
+    return plots.figure_bytes(figure, suffix)

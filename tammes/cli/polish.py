@@ -1,6 +1,4 @@
-"""`tammes polish`: points from a file, widened to a local maximum; in as many digits as are asked for."""
-
-from __future__ import annotations
+"""`tammes polish`: points from a file to a local maximum, in as many digits as are asked for."""
 
 import dataclasses
 import math
@@ -10,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tammes.base.errors import InvalidPointsError, TammesError
-from tammes.cli.options import CodeFile, Force, Json, Normalize, SomeDimension, duration, integer
-from tammes.cli.terminal import interruptible, print_json, progress_bar, uninterrupted
+from tammes.cli.options import METHOD, OUTPUT, CodeFile, FileDimension, Force, Json, Normalize, OptionalTime
+from tammes.cli.terminal import console, interruptible, print_json, search_progress, uninterrupted
+from tammes.cli.values import integer
 
 if TYPE_CHECKING:
     from tammes.codes.refine import Refined
@@ -27,37 +26,46 @@ def polish(
     file: CodeFile,
     digits: Annotated[
         int | None,
-        typer.Option(parser=integer("digits", 17), metavar="N", help="Also solve the contact equations to N digits."),
+        typer.Option(
+            parser=integer("digits", 17),
+            metavar="N",
+            help="Also solve the contact equations to N digits.",
+            rich_help_panel=METHOD,
+        ),
     ] = None,
-    time: Annotated[
-        float | None, typer.Option(parser=duration, metavar="TIME", help="Wall-clock limit: 90s, 10m, 2h.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to [NAME_polished.npy].")
-    ] = None,
+    time: OptionalTime = None,
     normalize: Normalize = False,
-    d: SomeDimension = None,
+    d: FileDimension = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="File of the points; their record lies beside it.",
+            show_default="NAME_polished.npy",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     as_json: Json = False,
     force: Force = False,
 ) -> None:
     """Widen the minimal angle of a file's points to a local maximum; print up to 10,000 digits of it."""
-    from tammes.cli import report
     from tammes.codes import refine
-    from tammes.storage import formats as files
-    from tammes.storage import writer as records
+    from tammes.storage import atomic, formats, writer
 
     if digits is not None:
         refine.check_digits(digits)
     target = file.with_name(f"{file.stem}_polished.npy") if output is None else output
-    files.format_of(target)
+    writer.check_target(target, force=force)
     extended = None if digits is None else target.with_name(f"{target.stem}_{digits}digits.json")
-    for path in {target, files.sidecar(target), extended} - {None}:
-        files.check_writable(path, force=force)  # type: ignore[arg-type]
-    code = files.load(file, d=d, normalize=normalize)
+    if extended is not None:
+        atomic.check_writable(extended, force=force)
+    code = formats.load(file, d=d, normalize=normalize)
     with interruptible("nothing was polished yet that could be saved"):
-        result = _climb(code, file, time)
+        result = _polished(code, file, time)
     with uninterrupted():
-        saved = records.save_with_record(result, target, force=force)
+        saved = writer.save_with_record(result, target, force=force)
     refined, refusal = None, None
     if digits is not None and extended is not None and not result.interrupted:
         with interruptible(f"the points in float64 were saved as {saved[0]}"):
@@ -67,12 +75,12 @@ def polish(
                 refusal = error
         if refined is not None:
             with uninterrupted():
-                files.write_atomically(extended, records.to_json(refined.to_dict()).encode(), force=force)
-            saved.append(str(extended))
+                atomic.write_atomically(extended, atomic.encode_json(refined.to_dict()), force=force)
+            saved.append(extended)
     if as_json:
-        print_json(result.to_dict() | {"file": saved[0]} | _refined_record(refined, extended, digits))
+        print_json(result.to_dict() | {"file": str(saved[0])} | _refined_record(refined, extended, digits))
     else:
-        _print_result(report.console(), result, refined, saved)
+        _print_result(result, refined, saved)
     if result.interrupted:
         raise typer.Exit(130)
     if refusal is not None:
@@ -82,15 +90,15 @@ def polish(
         )
 
 
-def _climb(code: SphericalCode, file: Path, time: float | None) -> Result:
-    """The polished code, with where it comes from."""
+def _polished(code: "SphericalCode", file: Path, time: float | None) -> "Result":
+    """Return the polished code, with the file that it comes from."""
     from tammes.base.budget import Budget
     from tammes.codes.spherical_code import SphericalCode
     from tammes.solvers.polish import polish as solver
     from tammes.storage.result import Result
 
     budget = Budget(time)
-    with progress_bar(code.n, code.d) as progress:
+    with search_progress(code.n, code.d) as progress:
         polished = solver.polish(code.points, budget=budget, progress=progress)
     seconds = budget.elapsed()
     phase = {
@@ -110,8 +118,8 @@ def _climb(code: SphericalCode, file: Path, time: float | None) -> Result:
     )
 
 
-def _refined_record(refined: Refined | None, path: Path | None, digits: int | None) -> dict[str, Any]:
-    """What the JSON document says of the digits: all but the points, which are in their file."""
+def _refined_record(refined: "Refined | None", path: Path | None, digits: int | None) -> dict[str, Any]:
+    """Return the part of the JSON document on the digits; the points are left to their file."""
     if digits is None:
         return {}
     if refined is None:
@@ -120,21 +128,21 @@ def _refined_record(refined: Refined | None, path: Path | None, digits: int | No
     return {"refined": record | {"file": str(path)}}
 
 
-def _print_result(console: Any, result: Result, refined: Refined | None, saved: list[str]) -> None:
-    """The block of a result, between what the polish gained and what its digits are."""
+def _print_result(result: "Result", refined: "Refined | None", saved: list[Path]) -> None:
+    """Print what the polish gained, the result, and its digits."""
     from tammes.cli import report
 
+    out = console()
     before, after = math.degrees(result.before_polish or 0.0), result.code.min_angle_degrees
-    console.print(f"before the polish {before:.12f}°, after it {after:.12f}°: wider by {after - before:.3g}°")
+    out.print(f"before the polish {before:.12f}°, after it {after:.12f}°: wider by {after - before:.3g}°")
     # The block's own remark on the angle before the polish is about a loss's optimum; there is none here.
-    console.print(report.result_block(dataclasses.replace(result, before_polish=None), saved))
+    out.print(report.result_block(dataclasses.replace(result, before_polish=None), saved))
     if refined is None:
         return
-    cut = refined.digits > _SHOWN
-    for name, text, unit in (
+    for name, digits, unit in (
         ("minimal angle", refined.min_angle_degrees, "°"),
         ("max cosine", refined.max_cosine, ""),
     ):
-        shown = f"{text[:_SHOWN]}..." if cut else text
-        console.print(f"{name} in {refined.digits} digits: {shown}{unit}")
-    console.print(f"{refined.contacts} contacts, their equations closed to {refined.residual}")
+        shown = f"{digits[:_SHOWN]}..." if refined.digits > _SHOWN else digits
+        out.print(f"{name} in {refined.digits} digits: {shown}{unit}")
+    out.print(f"{refined.contacts} contacts, their equations closed to {refined.residual}")

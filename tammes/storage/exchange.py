@@ -1,4 +1,4 @@
-"""Codes into the archive and out of it, as files in every format of `files`."""
+"""Import into the archive and export from it, as files of points in every format."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 from tammes.base.errors import FileAccessError, FileFormatError, TammesError
 from tammes.codes.deletion import is_antipodal
 from tammes.codes.spherical_code import SphericalCode
-from tammes.storage import formats as files
+from tammes.storage import atomic, formats
 from tammes.storage.archive import Archive, Offered
-from tammes.storage.writer import to_json
+from tammes.storage.writer import check_target, save_with_record
 
 __all__ = ["Imported", "export_code", "import_codes"]
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import found."""
+    """Outcome of an import."""
 
     offered: tuple[tuple[Path, Offered], ...]
-    """Every code with its file; one made of pairs +-x twice."""
+    """Every file that holds a code, with what became of it; twice for a code made of pairs +-x."""
     skipped: tuple[tuple[Path, str], ...]
-    """Files that hold no code, with the reason."""
+    """Every file that holds no code, with the reason."""
 
 
 def export_code(
@@ -49,18 +49,9 @@ def export_code(
         FileAccessError: if a file exists, or cannot be written.
     """
     target = Path(path)
-    files.format_of(target)
-    beside = files.sidecar(target)
-    for wanted in {target, beside}:
-        files.check_writable(wanted, force=force)
+    check_target(target, force=force)
     entry = archive.require(n, d, antipodal)
-    record = entry.record | {"file": target.name}
-    if beside == target:
-        record["points"] = entry.code.points.tolist()
-    else:
-        files.save(target, entry.code, force=force)
-    files.write_atomically(beside, to_json(record).encode(), force=force)
-    return [target] if beside == target else [target, beside]
+    return save_with_record(entry.code, target, entry.record, force=force)
 
 
 def import_codes(archive: Archive, source: str | Path, *, d: int | None = None, normalize: bool = False) -> Imported:
@@ -71,7 +62,7 @@ def import_codes(archive: Archive, source: str | Path, *, d: int | None = None, 
 
     Args:
         archive: where the codes are offered.
-        source: a file in one of `files.FORMATS`, or a folder.
+        source: a file in one of `formats.FORMATS`, or a folder.
         d: dimension, for `.txt` files whose name does not tell it.
         normalize: scale rows to length 1, as for points stored in float32.
 
@@ -86,27 +77,29 @@ def import_codes(archive: Archive, source: str | Path, *, d: int | None = None, 
     skipped: list[tuple[Path, str]] = []
     for path in _candidates(source):
         try:
-            code = files.load(path, d=d, normalize=normalize)
+            code = formats.load(path, d=d, normalize=normalize)
         except TammesError as error:
             skipped.append((path, str(error)))
             continue
         record = _provenance(path, code)
-        for antipodal in (False, True) if is_antipodal(code) else (False,):
+        problems = (False, True) if is_antipodal(code) else (False,)
+        for antipodal in problems:
             offered.append((path, archive.offer(code, record, antipodal)))
     return Imported(tuple(offered), tuple(skipped))
 
 
 def _candidates(source: Path) -> list[Path]:
-    """The file itself, or the files of points below a folder, by name: in an archive, by n."""
+    """Return the file itself, or the files of points below a folder, by name: in an archive, by n."""
     if not source.is_dir():
         if not source.exists():
             raise FileAccessError(source, "cannot be read (no such file or directory)")
         return [source]
-    searches = source / "search" if (source / "log.jsonl").exists() else None  # an archive's: nothing finished
+    # An archive keeps the states of its searches there; none of them is a finished code.
+    searches = source / "search" if (source / "log.jsonl").exists() else None
     return [
         path
         for path in sorted(source.rglob("*"))
-        if path.suffix.lower() in files.FORMATS
+        if path.suffix.lower() in formats.FORMATS
         and not path.name.startswith(".")
         and path.is_file()
         and searches not in path.parents
@@ -115,27 +108,30 @@ def _candidates(source: Path) -> list[Path]:
 
 
 def _is_sidecar(path: Path) -> bool:
-    """Whether a file holds the record of a file of points beside it, and no points."""
-    beside = (path.with_suffix(suffix) for suffix in files.FORMATS if suffix != ".json")
-    if path.suffix != ".json" or not any(other.is_file() for other in beside):
+    """Return True if a file holds the record of a file of points beside it, and no points."""
+    if path.suffix != ".json":
         return False
-    return "points" not in _record(path)
+    has_points_beside = any(path.with_suffix(suffix).is_file() for suffix in formats.FORMATS if suffix != ".json")
+    return has_points_beside and "points" not in _record(path)
 
 
 def _record(path: Path) -> dict[str, Any]:
-    """The JSON object in a file, or an empty one."""
+    """Return the JSON object in a file; an empty one where there is none (NaN and infinity are no JSON)."""
+    import msgspec
+
     try:
-        record = files.read_json(path)
-        to_json(record)  # NaN and infinity are read, but no JSON
-    except (FileAccessError, FileFormatError, ValueError, RecursionError):
+        return msgspec.json.decode(atomic.read_bytes(path), type=dict[str, Any])
+    except (FileAccessError, FileFormatError, msgspec.DecodeError, RecursionError):
         return {}
-    return record
 
 
 def _provenance(path: Path, code: SphericalCode) -> dict[str, Any]:
-    """The record that came with imported points, if it is theirs, and where they came from."""
-    beside = files.sidecar(path)
+    """Return the record that came with imported points, if it is theirs, and where they came from."""
+    from tammes.storage.record import field_of
+
+    beside = formats.sidecar(path)
     record = _record(beside) if beside.is_file() else {}
-    if record.get("digest") != code.digest:
+    if field_of(record, "digest") != code.digest:
         record = {}
-    return {"method": ["import"]} | record | {"imported_from": str(path)}
+    method = field_of(record, "method")
+    return record | {"method": ["import"] if method is None else method, "imported_from": str(path)}

@@ -1,4 +1,4 @@
-"""Points in files: one reader and one writer a format, atomic writes.
+"""File formats of points: one reader and one writer for each, found by the extension.
 
 Binary formats keep every bit; text formats print 17 significant digits, which do too.
 
@@ -10,17 +10,15 @@ Binary formats keep every bit; text formats print 17 significant digits, which d
 .json    an object whose `points` is a list of rows; other keys are left alone
 .off     Object File Format, d = 3: the points with the facets of their convex hull
 =======  =====================================================================================
+
+`tammes.files` is this module: it offers the access to whole files as well.
 """
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
-import os
 import re
-import stat
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,22 +27,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tammes.base.errors import (
-    FileAccessError,
-    FileFormatError,
-    InvalidParameterError,
-    InvalidPointsError,
-    UnknownNameError,
-)
+from tammes.base.errors import FileFormatError, InvalidParameterError, InvalidPointsError, UnknownNameError
 from tammes.base.geometry import Floats
 from tammes.codes.spherical_code import SphericalCode
 from tammes.constructions.closed_forms import check_size
+from tammes.storage import atomic
+from tammes.storage.atomic import check_writable, on_one_line, read_bytes, read_json, write_atomically
 
 __all__ = [
     "FORMATS",
     "Format",
     "check_writable",
     "format_of",
+    "is_certificate",
     "load",
     "read_bytes",
     "read_json",
@@ -58,15 +53,16 @@ Numbers = NDArray[Any]
 
 @dataclass(frozen=True)
 class Format:
-    """How one kind of file is read and written."""
+    """Reader and writer of one kind of file."""
 
     read: Callable[[bytes, int | None], Numbers]
-    """Content and dimension (needed by formats that do not tell it) to the stored array."""
+    """From content, and dimension where the format does not tell it, to the stored array."""
     write: Callable[[Floats], bytes]
+    """From points, shape `(n, d)`, to content."""
 
 
 def load(path: str | Path, *, d: int | None = None, normalize: bool = False) -> SphericalCode:
-    """The code stored in a file; the extension tells the format.
+    """Return the code stored in a file; the extension tells the format.
 
     Args:
         path: a file in one of `FORMATS`.
@@ -82,7 +78,7 @@ def load(path: str | Path, *, d: int | None = None, normalize: bool = False) -> 
     if d is not None:
         _, d = check_size(2, d)
     reader = format_of(path)
-    content = read_bytes(path)
+    content = atomic.read_bytes(path)
     if path.suffix.lower() == ".txt" and d is None:
         d = _dimension_in_name(path)
     try:
@@ -90,11 +86,11 @@ def load(path: str | Path, *, d: int | None = None, normalize: bool = False) -> 
     except (InvalidParameterError, FileFormatError):
         raise
     except Exception as error:  # a broken file makes the parsers of the libraries fail in every way
-        raise FileFormatError(path, _one_line(error)) from None
+        raise FileFormatError(path, on_one_line(error)) from None
     try:
         return SphericalCode(array, normalize=normalize)
     except InvalidPointsError as error:
-        raise FileFormatError(path, _one_line(error)) from None
+        raise FileFormatError(path, on_one_line(error)) from None
 
 
 def save(path: str | Path, code: SphericalCode, *, force: bool = False) -> None:
@@ -110,11 +106,11 @@ def save(path: str | Path, code: SphericalCode, *, force: bool = False) -> None:
         UnknownNameError: if no format has this extension.
         InvalidParameterError: if the format cannot hold these points (`.off` takes d = 3 alone).
     """
-    write_atomically(path, format_of(path).write(code.points), force=force)
+    atomic.write_atomically(path, format_of(path).write(code.points), force=force)
 
 
 def format_of(path: str | Path) -> Format:
-    """The format that the extension names.
+    """Return the format that the extension names.
 
     Raises:
         UnknownNameError: if there is none.
@@ -126,120 +122,17 @@ def format_of(path: str | Path) -> Format:
 
 
 def sidecar(path: str | Path) -> Path:
-    """The `.json` with the provenance that lies beside a file of points."""
+    """Return the path of the record beside a file of points: the same name, ending in `.json`."""
     return Path(path).with_suffix(".json")
 
 
-def check_writable(path: str | Path, *, force: bool = False) -> None:
-    """Find out now, not after hours of work, that a file cannot be written.
-
-    Raises:
-        FileAccessError: if the folder is missing or does not take files, if the path is a folder,
-            or if the file exists and `force` is not set.
-    """
-    path = Path(path)
-    folder = path.parent
-    try:
-        is_folder = stat.S_ISDIR(path.stat().st_mode)
-        exists = True
-    except (FileNotFoundError, NotADirectoryError):
-        is_folder = exists = False
-    except (OSError, ValueError) as error:  # a name too long, a null byte, a folder that is closed
-        raise FileAccessError(path, f"cannot be written ({_reason(error)})") from None
-    if not folder.is_dir():
-        raise FileAccessError(path, f"the folder {folder} does not exist", "Create it first.")
-    if is_folder:
-        raise FileAccessError(path, "this is a folder", "Name a file in it.")
-    if exists and not force:
-        raise FileAccessError(path, "the file exists", "Use --force to replace it.")
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise FileAccessError(path, f"the folder cannot be written ({_reason(error)})") from None
-
-
-def write_atomically(path: str | Path, content: bytes, *, force: bool = False) -> None:
-    """Write a whole file or none: to a temporary file beside it, synced, then renamed.
-
-    Raises:
-        FileAccessError: as `check_writable`, or if the disk is full; nothing is left behind.
-    """
-    path = Path(path)
-    check_writable(path, force=force)
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        temporary = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.chmod(0o666 & ~_umask())  # mkstemp makes the file private
-            temporary.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
-    except OSError as error:
-        raise FileAccessError(path, f"cannot be written ({_reason(error)})") from None
-
-
-def read_json(path: str | Path) -> dict[str, Any]:
-    """The JSON object in a file.
-
-    Raises:
-        FileAccessError: if the file cannot be read.
-        FileFormatError: if it holds anything but one JSON object.
-    """
-    content = read_bytes(path)
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise FileFormatError(path, f"not JSON: {_one_line(error)}") from None
-    if not isinstance(document, dict):
-        raise FileFormatError(path, "not a JSON object")
-    return document
-
-
-def read_bytes(path: str | Path) -> bytes:
-    """The content of a regular file that is not empty.
-
-    Raises:
-        FileAccessError: if it cannot be read.
-        FileFormatError: if it is empty.
-    """
-    path = Path(path)
-    special = False
-    try:
-        special = path.is_fifo() or path.is_char_device()
-        content = b"" if special else path.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        raise FileAccessError(path, f"cannot be read ({_reason(error)})") from None
-    if special:
-        raise FileAccessError(path, "not a regular file")  # a pipe would be waited for
-    if not content:
-        raise FileFormatError(path, "the file is empty")
-    return content
-
-
-def _reason(error: OSError | ValueError) -> str:
-    return (getattr(error, "strerror", None) or str(error)).lower()
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
-
-
-def _umask() -> int:
-    """The process's umask, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def is_certificate(path: str | Path) -> bool:
+    """Return True if a file is named as `tammes certify` names certificates: NAME.cert.json."""
+    return Path(path).name.endswith(".cert.json")
 
 
 def _dimension_in_name(path: Path) -> int | None:
-    """d from `pack.3.30.txt` (Sloane's names) or `..._d3_n30.txt` (ours)."""
+    """Return d as named in `pack.3.30.txt` (Sloane's names) or `..._d3_n30.txt` (ours); None if it is not."""
     match = re.search(r"pack\.(\d+)\.\d+\.txt$|_d(\d+)_n\d+", path.name)
     return int(match[1] or match[2]) if match else None
 
@@ -274,6 +167,7 @@ def _write_npz(points: Floats) -> bytes:
 
 
 def _numbers(text: str, line: int) -> list[float]:
+    """Return the numbers of one line, separated by commas."""
     try:
         return [float(field) for field in text.split(",")]
     except ValueError:
@@ -281,7 +175,7 @@ def _numbers(text: str, line: int) -> list[float]:
 
 
 def _lines(content: bytes) -> list[tuple[int, str]]:
-    """Lines that hold something, with their numbers; blank lines and # comments are skipped."""
+    """Return the lines with their numbers; blank lines and # comments are left out."""
     lines = enumerate(content.decode("utf-8-sig").splitlines(), start=1)
     return [(k, line.strip()) for k, line in lines if line.strip() and not line.lstrip().startswith("#")]
 

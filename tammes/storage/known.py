@@ -1,8 +1,7 @@
-"""What is known of one size, joined: tables, proved optima, constructions, the archive, bounds."""
+"""Lookup of one size: tables, proved optima, constructions, the archive and bounds, joined."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +15,12 @@ from tammes.storage.tables import KnownValue
 
 __all__ = ["Known", "lookup"]
 
-_MET = 1e-9  # degrees
+_MET = 1e-9  # degrees by which a value may stay below the bound that it meets
 
 
 @dataclass(frozen=True)
 class Known:
-    """Everything stored about n points in R^d."""
+    """Everything that is stored about n points in R^d."""
 
     n: int
     d: int
@@ -32,27 +31,29 @@ class Known:
     constructions: tuple[Construction, ...]
     """Named codes of exactly this size that reach the best value."""
     archived: Entry | None
-    """The code in the archive."""
+    """The code in the archive; None where there is none."""
 
     @property
     def best(self) -> KnownValue | None:
-        """The best known value."""
+        """The best known value; None where nothing is stored."""
         return self.values[0] if self.values else None
 
     @property
     def met(self) -> bool:
-        """Whether the best known value meets the bound, so that no code is better."""
+        """True if the best known value meets the bound, so that no code is better."""
         return self.best is not None and self.bound.degrees - self.best.angle_degrees < _MET
 
     @property
     def optimal(self) -> bool:
-        """Whether no code is better, by proof or because a proven bound is met."""
+        """True if no code is better, by proof or because a proven bound is met."""
         return self.met or (self.best is not None and self.best.optimal)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values."""
-        archived = self.archived
-        values = [dataclasses.asdict(value) | {"decimals": value.decimals} for value in self.values]
+        """Return JSON-ready values."""
+        values = [value.to_dict() for value in self.values]
+        archive = None
+        if self.archived is not None:
+            archive = {"degrees": self.archived.code.min_angle_degrees, "path": str(self.archived.path)}
         return {
             "n": self.n,
             "d": self.d,
@@ -66,14 +67,12 @@ class Known:
                 "met": self.met,
             },
             "attained_by": [entry.name for entry in self.constructions],
-            "archive": None
-            if archived is None
-            else {"degrees": archived.code.min_angle_degrees, "path": str(archived.path)},
+            "archive": archive,
         }
 
 
 def lookup(n: int, d: int, archive: Archive | None = None) -> Known:
-    """Join what is stored about n points in R^d.
+    """Return everything that is stored about n points in R^d.
 
     Args:
         n: number of points.
@@ -92,13 +91,15 @@ def lookup(n: int, d: int, archive: Archive | None = None) -> Known:
         values = tuple(tables.known_values(n, d))
     except NotTabulatedError:
         values = ()
-    codes = [
-        code for code in by_size(n, d) if values and code.max_cosine is not None and _same(code.max_cosine, values[0])
-    ]
-    stored = (Archive() if archive is None else archive).get(n, d)
-    return Known(n, d, values, tables.upper_bound(n, d), tuple(codes), stored)
+    constructions = [code for code in by_size(n, d) if values and _reaches(code, values[0])]
+    if archive is None:
+        archive = Archive()
+    return Known(n, d, values, tables.upper_bound(n, d), tuple(constructions), archive.get(n, d))
 
 
-def _same(cosine: float, value: KnownValue) -> bool:
-    """Whether a code of this maximal cosine has the stored angle, to the digits of the table."""
+def _reaches(construction: Construction, value: KnownValue) -> bool:
+    """Return True if a construction has the stored angle, to the digits of the table."""
+    cosine = construction.max_cosine
+    if cosine is None:
+        return False
     return abs(math.degrees(math.acos(cosine)) - value.angle_degrees) <= 1.1 * 10.0**-value.decimals

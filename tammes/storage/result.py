@@ -1,4 +1,4 @@
-"""`Result`: a measured code together with how it was made, and the JSON record of it."""
+"""The result of a run: a measured code, how it was made, and its JSON record."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ SCHEMA = "tammes.result/1"
 """Name and version of the JSON record; docs/result.schema.json describes it."""
 
 CERTIFIED = 5_000
-"""Points above which no certificate is made with a result: all pairs take too long; `tammes certify` does them."""
+"""Largest number of points for which a result holds a certificate, which takes all pairs; `tammes certify` has no
+limit."""
 
 STRESSED = 3_000
-"""Points above which rattlers are not told: the balanced stress of so many takes long, and large codes are not
-polished to one."""
+"""Largest number of points for which rattlers are computed: the balanced stress of more takes long, and large
+codes are not polished to one."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """A spherical code, measured by the judge, and its provenance.
+    """A spherical code, measured from its points alone, and its provenance.
 
     Args:
         code: the points and their measurements.
@@ -45,7 +46,7 @@ class Result:
         before_polish: measured minimal angle of the loss's own optimum, radians; None without polish.
         phases: one record a phase, with its own status and counts.
         history: the course of the run, for `tammes plot --history`.
-        antipodal: whether points had to come in pairs x, -x; bound and best known are then those of lines.
+        antipodal: True if points had to come in pairs x, -x; bound and best known are then those of lines.
     """
 
     code: SphericalCode
@@ -60,19 +61,19 @@ class Result:
 
     @property
     def interrupted(self) -> bool:
-        """Whether Ctrl-C ended the run."""
+        """True if Ctrl-C ended the run."""
         return self.status is Status.INTERRUPTED
 
     @cached_property
     def best_known(self) -> KnownValue | None:
-        """The best known value for this size, or None where nothing is stored (for lines, nothing is)."""
+        """The best known value for this size; None where nothing is stored (for lines, nothing is)."""
         return None if self.antipodal else tables.best_known_or_none(self.code.n, self.code.d)
 
     @cached_property
     def bound(self) -> Bound:
         """The smallest proven upper bound at hand."""
-        bound = bounds.lines if self.antipodal else tables.upper_bound
-        return bound(self.code.n, self.code.d)
+        upper_bound = bounds.lines if self.antipodal else tables.upper_bound
+        return upper_bound(self.code.n, self.code.d)
 
     @property
     def gap_degrees(self) -> float:
@@ -91,37 +92,32 @@ class Result:
 
     @property
     def left_out(self) -> dict[str, str]:
-        """What is too expensive at this size, and above which."""
+        """What is not computed at this size, with the size above which it is not."""
         limits = {"certificate": CERTIFIED, "rattlers": STRESSED}
         return {name: f"not computed above n = {limit}" for name, limit in limits.items() if self.code.n > limit}
 
     @cached_property
     def certificate(self) -> dict[str, str] | None:
-        """What exact integer arithmetic proves of the points, rounded to 15 decimals; None above 5,000 points."""
+        """Bounds that integer arithmetic proves of the points, rounded to 15 decimals; None above 5,000 points."""
         return certificates.summary(self.code.points) if self.code.n <= CERTIFIED else None
 
     def to_dict(self) -> dict[str, Any]:
-        """The record as JSON-ready values: what is claimed, and how it was made."""
-        code, known = self.code, self.best_known
-        return {
+        """Return the record as JSON-ready values: what is claimed of the points, and how they were made."""
+        record: dict[str, Any] = {
             "schema": SCHEMA,
-            **code.to_dict(),
+            **self.code.to_dict(),
             "contacts": {"tolerance": CONTACT_TOLERANCE, "count": self.contacts},
             "rattlers": None if self.rattlers is None else {"count": len(self.rattlers), "indices": self.rattlers},
-            **({"left_out": self.left_out} if self.left_out else {}),
-            **({"antipodal": True, "lines": self.code.n // 2} if self.antipodal else {}),
+        }
+        if self.left_out:
+            record["left_out"] = self.left_out
+        if self.antipodal:
+            record |= {"antipodal": True, "lines": self.code.n // 2}
+        return record | {
             "method": list(self.method),
             "status": {"code": self.status.code, "sentence": self.status.sentence},
             "before_polish_degrees": None if self.before_polish is None else math.degrees(self.before_polish),
-            "best_known": None
-            if known is None
-            else {
-                "degrees": known.degrees,
-                "source": known.source,
-                "proved_by": known.proved_by,
-                "verdict": known.verdict(code.min_angle_degrees),
-                "gap_degrees": known.gap(code.min_angle_degrees),
-            },
+            "best_known": self._comparison(),
             "bound": {
                 "name": self.bound.name,
                 "degrees": self.bound.degrees,
@@ -136,9 +132,22 @@ class Result:
             "history": self.history,
         }
 
+    def _comparison(self) -> dict[str, Any] | None:
+        """Return the best known value and where this code stands to it."""
+        known, degrees = self.best_known, self.code.min_angle_degrees
+        if known is None:
+            return None
+        return {
+            "degrees": known.degrees,
+            "source": known.source,
+            "proved_by": known.proved_by,
+            "verdict": known.verdict(degrees),
+            "gap_degrees": known.gap(degrees),
+        }
+
 
 def versions() -> dict[str, str]:
-    """Versions of what computes: the package, Python, and the libraries already loaded."""
+    """Return the versions of the package, of Python, and of the numerical libraries that are loaded."""
     found = {"tammes": importlib.metadata.version("tammes"), "python": platform.python_version()}
     for name in ("numpy", "scipy", "torch"):
         if name in sys.modules:

@@ -1,17 +1,19 @@
-"""What is known: published angles, proved optima, exact codes, each with source and precision.
+"""Tables of known values: published angles, proved optima and exact codes, each with source and precision.
 
-The numbers are the files of `sloane_tables/`, read as they are printed; no digit is added. They are
-compared with, never fed to a solver.
+The numbers are those of the files in `sloane_tables/`, as they are printed; no digit is added. Results
+are compared with them; no solver reads them.
 """
 
 from __future__ import annotations
 
 import csv
+import dataclasses
 import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tammes.base.errors import FileAccessError, NotTabulatedError
 from tammes.bounds import best as bounds
@@ -29,7 +31,7 @@ __all__ = [
     "upper_bound",
 ]
 
-_NEARBY = 60  # sizes below n among which a proved optimum is looked for: farther ones bound nothing
+_NEARBY = 60  # a proved optimum of fewer points is looked for among so many sizes below n: farther ones bound nothing
 
 
 @dataclass(frozen=True)
@@ -60,24 +62,32 @@ class KnownValue:
 
     @property
     def optimal(self) -> bool:
-        """Whether a proof says that no code is better."""
+        """True if a proof says that no code is better."""
         return self.proved_by is not None
 
     def gap(self, degrees: float) -> float:
-        """How far `degrees` stays below the printed number; negative where it is above."""
+        """Return how far an angle stays below the printed number, degrees; negative where it is above."""
         return self.angle_degrees - degrees
 
     def verdict(self, degrees: float) -> str:
-        """`matches` within one unit of the last printed digit, else `beats` or `misses`."""
+        """Return `matches` within one unit of the last printed digit, else `beats` or `misses`."""
         unit = 10.0**-self.decimals
         noise = 1e-13 * max(1.0, self.angle_degrees)  # float64, where the source prints as many digits
         if abs(self.gap(degrees)) <= unit + noise:
             return "matches"
         return "beats" if degrees > self.angle_degrees else "misses"
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values, the number of printed decimals among them."""
+        return dataclasses.asdict(self) | {"decimals": self.decimals}
+
 
 def known_values(n: int, d: int) -> list[KnownValue]:
-    """Every stored value for n points in R^d, the best known first.
+    """Return every stored value for n points in R^d, the best known first.
+
+    Args:
+        n: number of points.
+        d: dimension of the space.
 
     Raises:
         InvalidParameterError: unless n and d are integers of at least 2.
@@ -107,7 +117,11 @@ def known_values(n: int, d: int) -> list[KnownValue]:
 
 
 def best_known(n: int, d: int) -> KnownValue:
-    """The best known value for n points in R^d: proved optima first, then the largest angle.
+    """Return the best known value for n points in R^d: a proved optimum, else the largest angle.
+
+    Args:
+        n: number of points.
+        d: dimension of the space.
 
     Raises:
         NotTabulatedError: if nothing is stored.
@@ -120,7 +134,7 @@ def best_known(n: int, d: int) -> KnownValue:
 
 
 def best_known_or_none(n: int, d: int) -> KnownValue | None:
-    """The best known value, or None where nothing is stored."""
+    """Return the best known value for n points in R^d, or None where nothing is stored."""
     try:
         return best_known(n, d)
     except NotTabulatedError:
@@ -128,20 +142,24 @@ def best_known_or_none(n: int, d: int) -> KnownValue | None:
 
 
 def sizes(d: int | None = None) -> list[tuple[int, int]]:
-    """The sizes (n, d) with a stored value, ordered by d, then n; of one dimension if d is given."""
+    """Return the sizes (n, d) with a stored value, ordered by d, then n; of one dimension if d is given."""
     keys = sorted(_values(), key=lambda size: size[::-1])
     return [size for size in keys if d is None or size[1] == d]
 
 
 def published_table1() -> list[dict[str, str]]:
-    """The ten rows of the paper's Table 1 as printed: d, n, optimal, and one column a loss."""
+    """Return the ten rows of the paper's Table 1 as printed: d, n, optimal, and one column a loss."""
     return list(_rows("table1_published.csv"))
 
 
 def upper_bound(n: int, d: int) -> Bound:
-    """The smallest upper bound at hand: a formula's, or a proved optimum of no more than n points.
+    """Return the smallest upper bound at hand: a formula's, or a proved optimum of no more than n points.
 
     An optimum of fewer points bounds every code with more: a point can be left out.
+
+    Args:
+        n: number of points.
+        d: dimension of the space.
 
     Example:
         >>> upper_bound(25, 3).name, round(upper_bound(25, 3).degrees, 6)
@@ -153,7 +171,7 @@ def upper_bound(n: int, d: int) -> Bound:
         proved = next((value for value in _values().get((size, d), ()) if value.optimal), None)
         if proved is not None:
             ceiling = math.radians(proved.angle_degrees + 0.5 * 10.0**-proved.decimals)
-            if ceiling < found.angle - 1e-12:  # where a formula says the same, it is the proof that anyone can check
+            if ceiling < found.angle - 1e-12:  # a formula that says the same is easier to check
                 name = "proved optimum" if size == n else f"optimum of {size} points"
                 found = Bound(name, ceiling, str(proved.proved_by))
             break
@@ -161,20 +179,21 @@ def upper_bound(n: int, d: int) -> Bound:
 
 
 def _from_more_points(n: int, d: int) -> KnownValue | None:
-    """The largest stored angle of up to a tenth more points: of such a code, any points may be left out."""
-    # Of the sizes that are stored: those that might be are too many to ask for where n is large.
-    nearby = [size for size in sizes(d) if n < size[0] <= n + 1 + n // 10]
-    larger = [value for size in nearby for value in _values()[size] if value.decimals > 1]
-    if not larger:
+    """Return the largest stored angle of up to a tenth more points: any points of such a code may be left out."""
+    # Among the sizes that are stored: those that might be are too many to ask for where n is large.
+    larger_sizes = [size for size in sizes(d) if n < size[0] <= n + 1 + n // 10]
+    values = [value for size in larger_sizes for value in _values()[size] if value.decimals > 1]
+    if not values:
         return None
-    best = max(larger, key=_guaranteed)
-    less = best.n - n
-    source = f"{best.source}{f': {best.name}' if best.name else ''}, less {less} point{'s' if less > 1 else ''}"
+    best = max(values, key=_guaranteed)
+    name = "" if best.name is None else f": {best.name}"
+    left_out = best.n - n
+    source = f"{best.source}{name}, less {left_out} point{'' if left_out == 1 else 's'}"
     return KnownValue(n, d, best.degrees, source, best.exact_max_cosine)
 
 
 def _coverage(d: int) -> str:
-    """The stored n of one dimension, as ranges; closed forms cover n <= 2d everywhere."""
+    """Return the stored n of one dimension, as ranges; closed forms cover n <= 2d everywhere."""
     stored = [n for n, _ in sizes(d) if n > 2 * d]
     runs: list[tuple[int, int]] = [(2, 2 * d)]
     for n in stored:
@@ -182,12 +201,12 @@ def _coverage(d: int) -> str:
             runs[-1] = (runs[-1][0], n)
         else:
             runs.append((n, n))
-    return "n = " + ", ".join(str(a) if a == b else f"{a} to {b}" for a, b in runs)
+    return "n = " + ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in runs)
 
 
 @functools.cache
 def folder() -> Path:
-    """Where the tables lie: inside the package in a wheel, beside it in a checkout.
+    """Return the folder of the tables: inside the package in a wheel, beside it in a checkout.
 
     Raises:
         FileAccessError: if they are in neither place.
@@ -200,23 +219,24 @@ def folder() -> Path:
 
 
 def _rows(name: str) -> Iterator[dict[str, str]]:
+    """Return an iterator over the rows of one table, by the names of its columns."""
     with (folder() / name).open(newline="", encoding="utf-8") as stream:
         yield from csv.DictReader(stream)
 
 
 def _rank(value: KnownValue) -> tuple[bool, float, int]:
-    """Proved first; then the largest angle that the printed digits guarantee; then the most digits."""
+    """Return the key to rank by: proved first; then the largest guaranteed angle; then the most digits."""
     return value.optimal, _guaranteed(value), value.decimals
 
 
 def _guaranteed(value: KnownValue) -> float:
-    """The angle that the printed digits guarantee, degrees."""
+    """Return the angle that the printed digits guarantee, degrees."""
     return value.angle_degrees - 0.5 * 10.0**-value.decimals
 
 
 @functools.cache
 def _values() -> dict[tuple[int, int], tuple[KnownValue, ...]]:
-    """All stored values by (n, d)."""
+    """Return all stored values by (n, d)."""
     found: dict[tuple[int, int], list[KnownValue]] = {}
 
     def add(row: dict[str, str], degrees: str, source: str, **extra: str | None) -> None:

@@ -9,8 +9,6 @@ import oracles
 import pytest
 import torch
 
-from tammes.cli import inspect as module
-
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -242,13 +240,6 @@ def test_interrupted(run, model, monkeypatch):
 
 
 # --- progress -------------------------------------------------------------------------------------
-
-
-def test_long_work_is_announced_on_stderr(run, model, monkeypatch):
-    monkeypatch.setattr(module, "_LONG", 1000)
-    status, out, err = run("inspect", model)
-    assert (status, err) == (0, "Measuring 321 pairs of rows: this may take minutes.\n")
-    assert "Measuring" not in out
 
 
 def test_a_terminal_gets_a_bar(run, put, monkeypatch):

@@ -6,8 +6,8 @@ from rich.console import Console
 from tammes.base.status import Status
 from tammes.cli import report
 from tammes.codes.spherical_code import SphericalCode
-from tammes.constructions.closed_forms import orthoplex, simplex
-from tammes.storage import tables
+from tammes.constructions.closed_forms import simplex
+from tammes.constructions.spread import fibonacci
 from tammes.storage.result import Result
 from tammes.storage.tables import KnownValue
 
@@ -53,14 +53,27 @@ def test_a_search_says_why_it_ended_and_what_its_best_code_is():
     assert Status.LOCAL_MAXIMUM.sentence in shown
 
 
-def test_best_known_is_not_called_optimal_without_a_proof():
-    shown = text(report.result_block(Result(SphericalCode(orthoplex(15)), ("sgd",), Status.STEP_LIMIT, 1.0)))
-    assert "optimal" in shown  # Rankin
-    points = tables.known_values(30, 3)
-    assert "proved" not in text(report.known_table(points)).replace("proved optimal by", "")
+def test_a_best_known_value_without_a_proof_is_not_called_optimal():
+    shown = text(report.result_block(Result(SphericalCode(fibonacci(30)), ("sgd",), Status.STEP_LIMIT, 1.0)))
+    assert "best known" in shown
+    assert "optimal" not in shown
 
 
-def test_known_table_keeps_every_printed_digit():
-    shown = text(report.known_table(tables.known_values(30, 3)))
-    for value in tables.known_values(30, 3):
-        assert value.degrees in shown
+def test_a_large_code_says_what_is_left_out():
+    result = Result(SphericalCode(fibonacci(6000)), ("ladder",), Status.TIME_LIMIT, 1.0)
+    shown = text(report.result_block(result))
+    assert "rattlers not computed above n = 3000" in shown
+    assert "not computed above n = 5000; `tammes certify` makes one" in shown
+
+
+def test_rows_and_counts():
+    assert [report.counted(k, "rattler") for k in (0, 1, 2)] == ["0 rattlers", "1 rattler", "2 rattlers"]
+    shown = text(report.named_rows([("name", "said"), ("", "more")])).splitlines()
+    assert [line.split() for line in shown] == [["name", "said"], ["more"]]
+
+
+def test_numbers_are_set_flush_right():
+    table = report.plain_table("n", "what", numbers=["n"])
+    table.add_row("7", "a")
+    table.add_row("100", "b")
+    assert [line.rstrip() for line in text(table).splitlines()] == ["  n  what", "  7  a", "100  b"]

@@ -1,94 +1,96 @@
-"""`tammes search` on the command line."""
+"""`tammes search`: one size, a range of sizes, the most points at an angle."""
 
+import functools
 import json
 
 import pytest
-from typer.testing import CliRunner
+from command_line import one_line
 
-from tammes.base.errors import InvalidParameterError, TammesError
-from tammes.cli.main import app
-from tammes.cli.search import sizes
-
-runner = CliRunner()
+from tammes.storage import formats, verification
 
 
-def run(*arguments):
-    """Exit status, stdout and the package's own error, if any."""
-    result = runner.invoke(app, ["search", *arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit | TammesError):
-        raise result.exception
-    return result
+@pytest.fixture
+def run(run):
+    """Runs `tammes search` in d = 3 with one worker and an archive of its own."""
+    return functools.partial(run, "search", "--d", 3, "--workers", 1, "--archive", "archive")
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("130", [130]), ("4..7", [4, 5, 6, 7]), ("4..10:3", [4, 7, 10]), (" 5 ", [5])],
-)
-def test_ranges(text, expected):
-    assert sizes(text) == expected
-
-
-@pytest.mark.parametrize("text", ["10..4", "x", "1..3", "4..", "4-7", "", "1", "4..9:0", "-3"])
-def test_bad_ranges(text):
-    with pytest.raises(InvalidParameterError, match="`n`"):
-        sizes(text)
-
-
-def test_a_search_prints_saves_and_keeps(tmp_path):
-    out = tmp_path / "best.npy"
-    result = run(
-        "--d", "3", "--n", "12", "--time", "20s", "--workers", "1", "--archive", str(tmp_path / "a"), "-o", str(out)
-    )
-    assert result.exit_code == 0, result.output
-    assert "63.434948822922" in result.stdout
-    assert "no code is better" in result.stdout
-    assert out.exists()
-    assert (tmp_path / "a" / "d3" / "n00012.json").exists()
-    checked = runner.invoke(app, ["verify", str(tmp_path / "a" / "d3" / "n00012.json")])
-    assert checked.exit_code == 0, checked.output
+def test_a_search_prints_saves_and_keeps(run, tmp_path):
+    status, out, err = run("--n", 12, "--time", "20s", "-o", "best.npy")
+    assert (status, err) == (0, "")
+    assert "63.434948822922" in out
+    assert "no code is better" in out
+    assert "best.npy, best.json, archive/d3/n00012.json" in out
+    assert formats.load(tmp_path / "best.npy").n == 12
+    for name in ("best.npy", "archive/d3/n00012.json"):
+        assert verification.verify(tmp_path / name).holds
 
 
 @pytest.mark.slow
-def test_json_is_one_document(tmp_path):
-    result = run("--d", "3", "--n", "15", "--starts", "24", "--workers", "1", "--archive", str(tmp_path), "--json")
-    document = json.loads(result.stdout)
+def test_json_is_one_document(run):
+    document = json.loads(run("--n", 15, "--starts", 24, "--json")[1])
     assert document["method"] == ["search", "polish"]
     assert document["status"]["code"] == "starts-tried"
-    assert document["phases"][0]["arms"]["random/4"]["rounds"] >= 0
+    assert document["settings"]["starts"] == 24
+    assert document["file"] == "archive/d3/n00015.json"
+    assert sum(arm["rounds"] for arm in document["phases"][0]["arms"].values()) > 0
 
 
-def test_a_range_writes_its_tables(tmp_path):
-    result = run(
-        *("--d", "3", "--n", "7..8", "--time", "4s", "--starts", "24", "--workers", "1", "--symmetry", "none"),
-        *("--archive", str(tmp_path / "a"), "-o", str(tmp_path / "t")),
-    )
-    assert result.exit_code == 0, result.output
-    assert "2 matches" in result.stdout
-    assert (tmp_path / "t" / "sweep.csv").exists()
+def test_a_range_writes_its_tables(run, tmp_path):
+    status, out, err = run("--n", "7..8", "--time", "4s", "--starts", 24, "--symmetry", "none", "-o", "t")
+    assert status == 0
+    assert "2 matches" in out
+    assert [line.split()[:3] for line in err.splitlines()[:2]] == [["n", "=", "7"], ["n", "=", "8"]]
+    assert {path.name for path in (tmp_path / "t").iterdir()} == {"sweep.csv", "sweep.md"}
 
 
 @pytest.mark.parametrize(
-    ("arguments", "word"),
+    ("arguments", "message"),
     [
-        (["--n", "12", "--time", "0"], "time"),
-        (["--n", "12", "--workers", "0"], "workers"),
-        (["--n", "12", "--target", "64"], "target"),
-        (["--n", "12", "--target", "much"], "target"),
-        (["--n", "5", "--symmetry", "T"], "symmetry"),
-        (["--n", "12", "--symmetry", "Q"], "symmetry"),
+        (["--n", "12", "--time", "0"], "`time` must be a positive duration"),
+        (["--n", "12", "--target", "64"], "`target` must be "),
+        (["--n", "12", "--target", "much"], "`target` must be an angle in degrees"),
+        (["--n", "5", "--symmetry", "T"], "`symmetry` must be "),
+        (["--n", "12", "--symmetry", "Q"], "`symmetry` must be "),
         (["--n", "13", "--antipodal"], "even"),
-        (["--n", "9..4"], "range"),
+        (["--n", "9..4"], "`n` must be a range that grows"),
+        ([], "`--n` must be given, or --angle"),
+        (["--angle", 181], "`angle` must be "),
     ],
 )
-def test_bad_options(arguments, word, tmp_path):
-    result = run("--d", "3", "--archive", str(tmp_path), *arguments)
-    assert result.exit_code != 0
-    assert word in str(result.exception) + result.output
+def test_bad_options(run, tmp_path, arguments, message):
+    status, out, err = run(*arguments)
+    assert (status, out) == (2, "")
+    assert one_line(err)
+    assert message in err
+    assert not (tmp_path / "archive").exists()
 
 
-def test_existing_files_are_not_replaced(tmp_path):
-    out = tmp_path / "best.npy"
-    out.write_bytes(b"mine")
-    result = run("--d", "3", "--n", "12", "--archive", str(tmp_path / "a"), "-o", str(out))
-    assert result.exit_code != 0
-    assert out.read_bytes() == b"mine"
+@pytest.mark.parametrize(
+    "other", [["--n", 12], ["--target", 60], ["--target", "best-known"], ["--starts", 5], ["--antipodal"]]
+)
+def test_options_that_do_not_go_with_an_angle(run, other):
+    status, out, err = run("--angle", 60, *other)
+    assert (status, out) == (2, "")
+    assert one_line(err)
+    assert f"`--angle` and `{other[0]}`" in err
+
+
+def test_no_workers_are_refused(run):
+    assert "`workers` must be an integer of at least 1. Got 0." in run("--n", 12, "--workers", 0)[2]
+
+
+@pytest.mark.parametrize("question", [["--n", 12], ["--angle", 60]])
+def test_existing_files_are_not_replaced(run, tmp_path, question):
+    (tmp_path / "best.npy").write_bytes(b"mine")
+    status, out, err = run(*question, "-o", "best.npy")
+    assert (status, out) == (1, "")
+    assert "best.npy: the file exists. Use --force" in err
+    assert (tmp_path / "best.npy").read_bytes() == b"mine"
+
+
+def test_the_most_points_at_an_angle(run, tmp_path):
+    status, out, err = run("--angle", 120, "--time", "10s", "-o", "most.npy")
+    assert status == 0, err
+    assert "3 found, no more are possible" in out
+    assert formats.load(tmp_path / "most.npy").min_angle_degrees == pytest.approx(120.0, abs=1e-12)

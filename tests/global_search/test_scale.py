@@ -18,7 +18,7 @@ from tammes.base.budget import Budget
 from tammes.base.errors import FileFormatError, InvalidParameterError
 from tammes.base.geometry import min_angle
 from tammes.base.status import Status
-from tammes.cli import report
+from tammes.cli import report, terminal
 from tammes.constructions.spread import fibonacci
 from tammes.global_search import scale
 from tammes.global_search.problem import Problem
@@ -44,8 +44,8 @@ def test_solve_comes_here_and_the_record_says_what_is_left_out(tmp_path):
         "certificate": "not computed above n = 5000",
         "rattlers": "not computed above n = 3000",
     }
-    with report.console().capture() as shown:
-        console = report.console()
+    with terminal.console().capture() as shown:
+        console = terminal.console()
         with console.capture() as shown:
             console.print(report.result_block(result))
     assert shown.get().count("not computed above") == 2

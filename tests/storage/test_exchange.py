@@ -9,8 +9,7 @@ import pytest
 
 from tammes.base.errors import FileAccessError, InvalidParameterError, NotTabulatedError, UnknownNameError
 from tammes.codes.spherical_code import SphericalCode
-from tammes.storage import formats as files
-from tammes.storage import verification
+from tammes.storage import formats, verification
 from tammes.storage.archive import Archive
 from tammes.storage.exchange import export_code, import_codes
 
@@ -24,14 +23,14 @@ def digests(archive):
     return {(entry.code.n, entry.code.d, entry.antipodal): entry.code.digest for entry in archive.entries()}
 
 
-@pytest.mark.parametrize("suffix", files.FORMATS)
+@pytest.mark.parametrize("suffix", formats.FORMATS)
 def test_round_trip_bit_for_bit(archive, tmp_path, suffix):
     points = oracles.random_code(9, 3)
     archive.offer(SphericalCode(points), {"method": ["hopping"], "seed": 11})
     target = tmp_path / f"code_d3_n9{suffix}"
     written = export_code(archive, 9, 3, target)
     assert written == ([target] if suffix == ".json" else [target, target.with_suffix(".json")])
-    assert (files.load(target).points == points).all()
+    assert (formats.load(target).points == points).all()
     check = verification.verify(target)
     assert check.holds
     assert check.claimed_in == target.with_suffix(".json")
@@ -56,7 +55,7 @@ def test_export_keeps_what_is_there(archive, tmp_path):
         (tmp_path / taken).unlink()
     (tmp_path / "a.npy").write_bytes(b"old")
     export_code(archive, 12, 3, tmp_path / "a.npy", force=True)
-    assert files.load(tmp_path / "a.npy").n == 12
+    assert formats.load(tmp_path / "a.npy").n == 12
 
 
 def test_export_refusals(archive, tmp_path):
@@ -91,7 +90,7 @@ def test_another_archive(archive, tmp_path):
     archive.offer(better, {"method": ["ours"]})
     search = theirs.folder / "search"
     search.mkdir()
-    files.save(search / "state.npy", SphericalCode(oracles.orthoplex(3)))
+    formats.save(search / "state.npy", SphericalCode(oracles.orthoplex(3)))
     (theirs.folder / "d3" / ".n00012.json.x.tmp").write_bytes(b"half")
     imported = import_codes(archive, theirs.folder)
     assert imported.skipped == ()
@@ -109,10 +108,10 @@ def test_another_archive(archive, tmp_path):
 def test_a_folder_of_all_sorts(archive, tmp_path):
     folder = tmp_path / "found"
     (folder / "deeper").mkdir(parents=True)
-    files.save(folder / "deeper" / "pack.3.12.txt", SphericalCode(oracles.icosahedron()))
-    files.save(folder / "deeper" / "unknown.txt", SphericalCode(oracles.icosahedron()))
+    formats.save(folder / "deeper" / "pack.3.12.txt", SphericalCode(oracles.icosahedron()))
+    formats.save(folder / "deeper" / "unknown.txt", SphericalCode(oracles.icosahedron()))
     code = SphericalCode(oracles.random_code(9, 4))
-    files.save(folder / "a.npy", code)
+    formats.save(folder / "a.npy", code)
     (folder / "a.json").write_text(json.dumps({"digest": code.digest, "method": ["sgd"], "min_angle": 3.0}))
     np.save(folder / "single.npy", oracles.random_code(9, 5).astype(np.float32))
     (folder / "empty.csv").write_bytes(b"")
@@ -136,14 +135,14 @@ def test_normalize_and_dimension(archive, tmp_path):
     np.save(tmp_path / "single.npy", oracles.random_code(9, 5).astype(np.float32))
     assert import_codes(archive, tmp_path / "single.npy").offered == ()
     assert import_codes(archive, tmp_path / "single.npy", normalize=True).offered[0][1].kept
-    files.save(tmp_path / "plain.txt", SphericalCode(oracles.simplex(3)))
+    formats.save(tmp_path / "plain.txt", SphericalCode(oracles.simplex(3)))
     assert import_codes(archive, tmp_path / "plain.txt", d=3).offered[0][1].kept
 
 
 @pytest.mark.parametrize("record", [b"", b"<html>", b"[1]", b'{"digest": "other", "method": ["lie"]}', "nan"])
 def test_a_broken_record_costs_no_code(archive, tmp_path, record):
     code = SphericalCode(oracles.random_code(9, 4))
-    files.save(tmp_path / "a.npy", code)
+    formats.save(tmp_path / "a.npy", code)
     if record == "nan":
         record = json.dumps({"digest": code.digest, "method": ["lie"], "value": math.nan}).encode()
     (tmp_path / "a.json").write_bytes(record)
@@ -161,6 +160,6 @@ def test_a_missing_source(archive, tmp_path):
 
 def test_an_archive_that_cannot_be_written_is_no_skipped_file(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    files.save(tmp_path / "a.npy", SphericalCode(oracles.simplex(3)))
+    formats.save(tmp_path / "a.npy", SphericalCode(oracles.simplex(3)))
     with pytest.raises(FileAccessError, match="the archive cannot be written"):
         import_codes(Archive(tmp_path / "file"), tmp_path / "a.npy")

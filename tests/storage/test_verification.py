@@ -9,7 +9,8 @@ import oracles
 import pytest
 
 from tammes.base.errors import FileAccessError, FileFormatError, InvalidParameterError, TammesError
-from tammes.storage.verification import TOLERANCE, verify
+from tammes.codes.spherical_code import SphericalCode
+from tammes.storage.verification import TOLERANCE, CountLimits, Verification, verify
 
 ANGLE = math.atan(2.0)  # of the icosahedron
 POINTS = oracles.icosahedron()
@@ -104,8 +105,9 @@ FALSE = [
     ("digest", digest_of(POINTS).upper(), "digest: claimed"),
     ("digest", 7, "digest: claimed 7"),
     ("contacts", {"tolerance": 1e-9, "count": 29}, "contacts: claimed 29, measured 30"),
-    ("contacts", {"tolerance": 1e-9, "count": "30"}, "contacts: claimed '30', measured 30"),
-    ("contacts", {"tolerance": 1e-9}, "contacts: claimed None, measured 30"),
+    ("contacts", {"tolerance": 1e-9, "count": "30"}, "contacts: claimed {'tolerance': 1e-09, 'count': '30'} ("),
+    ("contacts", {"tolerance": -1.0, "count": 30}, "contacts: claimed {'tolerance': -1.0, 'count': 30} ("),
+    ("contacts", {"tolerance": 1e-9}, "contacts: claimed {'tolerance': 1e-09} (object missing required field `count`)"),
     ("rattlers", {"count": 1, "indices": [0]}, "rattlers: claimed 1, measured 0"),
     ("schema", "tammes.result/2", "schema 'tammes.result/2' is unknown; this version reads tammes.result/1"),
     ("schema", None, "schema None is unknown"),
@@ -153,7 +155,7 @@ def test_an_angle_of_one_is_neither_true_nor_text(claim, beside):
     points = np.array([[1.0, 0.0], [math.cos(1.0), math.sin(1.0)]])
     assert verify(beside({"min_angle": 1.0}, points)).holds
     (found,) = verify(beside({"min_angle": claim}, points)).disagreements
-    assert found.startswith(f"min_angle: claimed {claim!r}, measured ")
+    assert found.startswith(f"min_angle: claimed {claim!r} (expected `float`, got ")
 
 
 def test_all_false_claims_are_named_together(beside):
@@ -350,11 +352,23 @@ def test_a_false_claim_of_many_digits_is_named(claim, tmp_path):
     assert next(iter(claim.values())) in line or "63.44" in line
 
 
-def test_contacts_of_large_codes_in_high_dimension_are_not_listed(beside, monkeypatch):
-    """Leech's vectors have 452 million; the claims that are made are still checked."""
-    monkeypatch.setattr("tammes.storage.verification._COUNTED", 10)
-    monkeypatch.setattr("tammes.storage.verification._LOW_DIMENSION", 2)
-    check = verify(beside())
-    assert (check.contacts, check.rattlers) == (None, None)
-    assert check.to_dict()["contacts"] is None
+@pytest.mark.parametrize(
+    ("limits", "contacts", "rattlers"),
+    [
+        (CountLimits(points=12, dimension=2), 30, 0),
+        (CountLimits(points=11, dimension=3), 30, 0),
+        (CountLimits(points=11, dimension=2), None, None),
+        (CountLimits(stressed=11), 30, None),
+    ],
+)
+def test_contacts_and_rattlers_are_counted_up_to_the_limits(limits, contacts, rattlers):
+    check = Verification(SphericalCode(POINTS), None, limits=limits)
+    assert (check.contacts, check.rattlers) == (contacts, rattlers)
+    assert (check.to_dict()["contacts"], check.to_dict()["rattlers"]) == (contacts, rattlers)
     assert check.holds
+
+
+def test_the_minimal_vectors_of_leech_are_beyond_the_limits():
+    limits = CountLimits()
+    assert limits.points < 196_560
+    assert limits.dimension < 24
