@@ -1,4 +1,4 @@
-"""What a bound is, and which numbers of points and dimensions have one."""
+"""The result type of the bounds, and the check of n and d that they share."""
 
 from __future__ import annotations
 
@@ -12,42 +12,43 @@ from tammes.base.errors import InvalidParameterError
 __all__ = ["LARGEST", "Bound", "angle_of", "check_integer", "check_size"]
 
 LARGEST = 10**15
-"""No bound is computed for more points or dimensions: below, n is a float64, and every bound takes milliseconds."""
+"""Largest n and d of the bounds: up to it, integers are exact in float64 and closed bounds take milliseconds."""
 
 
 @dataclass(frozen=True)
 class Bound:
-    """A proven upper bound: no n points have a minimal angle above `angle` (radians)."""
+    """A proven upper bound: no n points in R^d have a minimal angle above `angle`."""
 
     name: str
     angle: float
+    """Radians."""
     reference: str
     formula: str = ""
-    """What the bound says, as a formula."""
+    """The theorem as a formula, phi the minimal angle."""
     attained: str = ""
-    """Which codes attain it."""
+    """The codes that attain it."""
 
     @property
     def degrees(self) -> float:
-        """The bound in degrees."""
+        """The angle in degrees."""
         return math.degrees(self.angle)
 
     @property
     def max_cosine(self) -> float:
-        """The same bound as a cosine: no n points have a largest cosine below."""
+        """Cosine of the angle: no n points have a smaller maximal cosine."""
         return math.cos(self.angle)
 
 
 def angle_of(versine: float) -> float:
-    """The angle with `1 - cos phi = versine`, to full relative precision."""
+    """Return the angle phi with `1 - cos phi = versine`, to full relative precision."""
     return 2.0 * math.asin(math.sqrt(min(1.0, 0.5 * versine)))
 
 
 def check_integer(name: str, value: object, *, least: int = 2, most: int = LARGEST) -> int:
-    """The value as an int, after checking that it is an integer of that range.
+    """Return the value as an int, after checking that it is an integer from `least` to `most`.
 
     Raises:
-        InvalidParameterError: otherwise, naming the parameter.
+        InvalidParameterError: if it is not; the message names the parameter.
     """
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise InvalidParameterError(name, f"an integer of at least {least}", value)
@@ -59,10 +60,10 @@ def check_integer(name: str, value: object, *, least: int = 2, most: int = LARGE
 
 
 def check_size(n: object, d: object) -> tuple[int, int]:
-    """Both as int, after checking that they are integers from 2 to `LARGEST`.
+    """Return n and d as ints, after checking that they are integers from 2 to `LARGEST`.
 
     Raises:
-        InvalidParameterError: otherwise, naming the wrong one.
+        InvalidParameterError: if one is not; the message names it.
     """
     return check_integer("n", n), check_integer("d", d)
 

@@ -1,4 +1,4 @@
-"""All bounds side by side: on the angle of n points, and on the points that fit at an angle."""
+"""All bounds for one size, and the largest number of points that each allows for one angle."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import Callable
 
 from tammes.base.errors import InvalidParameterError
 from tammes.bounds.bound import LARGEST, Bound, check_integer, check_size
-from tammes.bounds.classical import cap_area, rankin
-from tammes.bounds.delsarte import MAX_DEGREE, default_degree, delsarte_lp, delsarte_points
-from tammes.bounds.schlaefli import boroczky
-from tammes.bounds.universal import levenshtein
+from tammes.bounds.cap_area_bound import cap_area
+from tammes.bounds.delsarte_bound import MAX_DEGREE, default_degree, delsarte_lp, delsarte_points
+from tammes.bounds.levenshtein_bound import levenshtein
+from tammes.bounds.rankin_bound import rankin
+from tammes.bounds.simplex_bound import boroczky
 
 __all__ = ["ANGLE_SLACK", "all_bounds", "most_points"]
 
 ANGLE_SLACK = 1e-12
-"""Radians by which a given angle may be too wide: angles are printed with so many digits."""
+"""Radians by which an angle may exceed a bound that it attains: the rounding of angles with 12 decimals."""
 
 _CLOSED: dict[str, Callable[[int, int], Bound | None]] = {
     "rankin": rankin,
@@ -26,20 +27,20 @@ _CLOSED: dict[str, Callable[[int, int], Bound | None]] = {
 
 
 def all_bounds(n: int, d: int, lp: bool = True, degree: int | None = None) -> dict[str, Bound]:
-    """Every bound that applies to n points in R^d, by its key.
+    """Compute every bound that applies to n points in R^d.
 
     Args:
         n: number of points, 2 to 10^15.
         d: dimension of the space, 2 to 10^15.
-        lp: also solve Delsarte's linear program: 0.05 s to some 10 s.
-        degree: of its polynomials, 1 to 200; chosen for the size by default.
+        lp: also solve Delsarte's linear program, which takes 0.05 s to about 10 s.
+        degree: degree of the polynomials of the linear program, 1 to 200; chosen for the size by default.
 
     Returns:
-        Some of `rankin`, `boroczky` (in d = 2 and 3 the polygon and Fejes Toth's bound), `levenshtein`,
-        `cap_area`, `delsarte_lp`, in this order.
+        The bounds by key, those of `rankin`, `boroczky` (in d = 2 and 3 the polygon and Fejes Toth's bound),
+        `levenshtein`, `cap_area`, `delsarte_lp` that apply, in this order.
 
     Raises:
-        InvalidParameterError: if n, d or the degree is not such an integer.
+        InvalidParameterError: if n, d or the degree is not an integer in its range.
 
     Example:
         >>> list(all_bounds(24, 4, lp=False))
@@ -53,24 +54,24 @@ def all_bounds(n: int, d: int, lp: bool = True, degree: int | None = None) -> di
 
 
 def most_points(angle: float, d: int, lp: bool = False, degree: int | None = None) -> dict[str, int]:
-    """How many points of R^d could have that minimal angle, by every bound that says so.
+    """Compute the largest number of points in R^d that each bound allows at a minimal angle.
 
     For a closed bound, the largest n whose bound is not below the angle; for Delsarte's, `floor(N(t))` of
-    one linear program at `t = cos(angle)`. The angle may be too wide by `ANGLE_SLACK`, so that an angle
-    as it is printed counts as attained.
+    one linear program at `t = cos(angle)`. The angle may exceed a bound by `ANGLE_SLACK`, so that
+    a rounded angle that attains a bound is counted.
 
     Args:
         angle: minimal angle in radians, 0 < angle <= pi.
         d: dimension of the space, 2 to 10^15.
         lp: also solve Delsarte's linear program.
-        degree: of its polynomials, 1 to 200; chosen for the other bounds' answer by default.
+        degree: degree of its polynomials, 1 to 200; chosen from the other bounds' answer by default.
 
     Returns:
-        Numbers of points by the keys of `all_bounds`; the smallest one holds.
+        Numbers of points by the keys of `all_bounds`. The smallest is an upper bound on n.
 
     Raises:
         InvalidParameterError: if the angle is not in its range, or so small that every bound allows more
-            than 10^15 points; if d or the degree is not such an integer.
+            than 10^15 points; if d or the degree is not an integer in its range.
 
     References: for 60 degrees, A. M. Odlyzko and N. J. A. Sloane, New bounds on the number of unit spheres
         that can touch a unit sphere in n dimensions, 1979.
@@ -86,7 +87,7 @@ def most_points(angle: float, d: int, lp: bool = False, degree: int | None = Non
         raise InvalidParameterError("angle", "a number above 0, at most pi (radians)", angle)
     found: dict[str, int] = {}
     for key, bound in _CLOSED.items():
-        # Rankin's says nothing of more than 2d points, except that they are closer than 90 degrees.
+        # For more than 2d points, Rankin's theorem says only that the angle is below 90 degrees.
         most = None if key == "rankin" and angle < 0.5 * math.pi else _largest(bound, angle - ANGLE_SLACK, d, key)
         if most is not None:
             found[key] = most
@@ -97,7 +98,7 @@ def most_points(angle: float, d: int, lp: bool = False, degree: int | None = Non
             degree = default_degree(min(found.values()), d)
         else:
             degree = check_integer("degree", degree, least=1, most=MAX_DEGREE)
-        cosine = math.nextafter(math.cos(angle - ANGLE_SLACK), 1.0)  # rounded up: no code is left out
+        cosine = math.nextafter(math.cos(angle - ANGLE_SLACK), 1.0)  # rounded up: no code is excluded
         points = None if degree is None else delsarte_points(cosine, d, degree)
         if points is not None:
             found["delsarte_lp"] = math.floor(points)
@@ -105,12 +106,12 @@ def most_points(angle: float, d: int, lp: bool = False, degree: int | None = Non
 
 
 def _largest(bound: Callable[[int, int], Bound | None], angle: float, d: int, key: str) -> int | None:
-    """The largest n whose bound is not below the angle; None if the bound does not say."""
+    """Return the largest n whose bound is not below the angle; None where the bound gives none."""
     end = min(2 * d, LARGEST) if key == "rankin" else LARGEST
 
     def excluded(n: int) -> bool | None:
         value = bound(n, d)
-        # Too few points for this bound are not excluded; too many for it, and there is no answer.
+        # A bound of None for few points means "not excluded", for many points "not known".
         return (None if n > 2 * d else False) if value is None else value.angle < angle
 
     low, high = 2, 4

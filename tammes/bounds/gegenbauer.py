@@ -1,4 +1,4 @@
-"""Sums of Gegenbauer polynomials: their values in float64, and their largest value, proved in integers.
+"""Sums of Gegenbauer polynomials: values in float64, and a proved maximum in exact arithmetic.
 
 `P_k` is the Gegenbauer polynomial of R^d with `P_k(1) = 1`: Chebyshev's in d = 2, Legendre's in d = 3.
 
@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 
 def values(x: Floats, degree: int, d: int) -> Floats:
-    """`P_0(x) ... P_degree(x)` in float64, shape `(degree + 1, len(x))`; O(degree) operations a number."""
+    """Evaluate `P_0(x) ... P_degree(x)` in float64, shape `(degree + 1, len(x))`; O(degree) operations for each x."""
     table = np.empty((degree + 1, len(x)))
     table[0] = 1.0
     table[1:2] = x
@@ -32,34 +32,34 @@ def values(x: Floats, degree: int, d: int) -> Floats:
 
 
 def derivative(weights: Floats, d: int) -> Floats:
-    """The weights, in R^(d+2), of the derivative of `sum of weights[k] P_k` of R^d.
+    """Return the weights of the derivative of `sum of weights[k] P_k` of R^d, in the polynomials of R^(d+2).
 
-    By `P_k' = k (k + d - 2) / (d - 1)` times the polynomial of degree k - 1 of R^(d+2).
+    `P_k'` is `k (k + d - 2) / (d - 1)` times the polynomial of degree k - 1 of R^(d+2).
     """
     k = np.arange(1, len(weights))
     return np.asarray(weights[1:] * k * (k + d - 2) / (d - 1))
 
 
 def largest_value(weights: Sequence[Fraction], t: Fraction, d: int, tolerance: Fraction) -> Fraction:
-    """A proven upper bound of `f(x) = sum of weights[k] P_k(x)` on [-1, t], above its maximum by the tolerance at most.
+    """Return a proven upper bound on `f(x) = sum of weights[k] P_k(x)` in [-1, t], within `tolerance` of its maximum.
 
-    All arithmetic is on integers, so there is no rounding to account for. The polynomial is written
-    exactly in powers of x, then in Bernstein's basis of the interval, where it nowhere exceeds its
-    largest coefficient, and its first and last coefficient are values of it. The piece of largest
-    coefficient is halved (de Casteljau) until that is within the tolerance of a value that f takes.
-    What is rounded on the way is a coefficient of a function that is not negative, and it is rounded up.
+    All arithmetic is in integers. The polynomial is written exactly in powers of x, then in the Bernstein basis of
+    the interval, where it is nowhere larger than its largest coefficient, and where the first and the last coefficient
+    are its values at the ends. The piece with the largest coefficient is halved (de Casteljau) until this coefficient
+    is within the tolerance of a value that f takes. Coefficients are rounded up; the basis functions are not negative,
+    so the result remains an upper bound.
 
-    Cost: O(K^2) additions of integers of about K + 150 bits a halving, for K + 1 weights; some 30
-    halvings for every point where f comes close to its maximum.
+    Cost: O(K^2) additions of integers of about K + 150 bits for each halving, for K + 1 weights; about 30 halvings
+    for every point where f comes close to its maximum.
 
     Args:
-        weights: the K + 1 weights, exactly as they are meant: a float is a fraction too.
+        weights: the K + 1 weights, exact; a float is a fraction too.
         t: end of the interval, above -1, at most 1.
         d: dimension of the space, at least 2.
         tolerance: how far the bound may be above the maximum; positive, at least 2^-90.
 
     Returns:
-        A number that f does not exceed anywhere on the interval.
+        A number that f does not exceed on the interval.
 
     References: G. Farin, Curves and Surfaces for CAGD, 5th ed., 2002, ch. 5 (subdivision of Bernstein polynomials).
 
@@ -72,7 +72,7 @@ def largest_value(weights: Sequence[Fraction], t: Fraction, d: int, tolerance: F
     whole = _bernstein(_powers(weights, d), t, bits)
     reached = max(whole[0], whole[-1])
     slack = math.floor(tolerance * 2**bits)
-    order = itertools.count()  # pieces of equal bound are taken in the order they came
+    order = itertools.count()  # breaks ties between pieces of equal bound
     pieces = [(-max(whole), next(order), whole)]
     while -pieces[0][0] > reached + slack:
         _, _, piece = heapq.heappop(pieces)
@@ -83,10 +83,11 @@ def largest_value(weights: Sequence[Fraction], t: Fraction, d: int, tolerance: F
 
 
 def _powers(weights: Sequence[Fraction], d: int) -> list[Fraction]:
-    """The coefficients of f in powers of x + 1, exactly."""
+    """Return the coefficients of f in powers of x + 1, exactly."""
     degree = len(weights) - 1
     # P_k = Q_k / L_k in integers: L_{k+1} = (k + d - 2) L_k, so P_{k-1} = (k + d - 3) Q_{k-1} / L_k for k > 1.
-    polynomials, scales = [[1], [0, 1]], [1, 1]
+    polynomials = [[1], [0, 1]]
+    scales = [1, 1]
     for k in range(1, degree):
         following = [0, *((2 * k + d - 2) * c for c in polynomials[k])]
         back = k * (k + d - 3) if k > 1 else 1
@@ -107,7 +108,7 @@ def _powers(weights: Sequence[Fraction], d: int) -> list[Fraction]:
 
 
 def _bernstein(powers: Sequence[Fraction], t: Fraction, bits: int) -> list[int]:
-    """Bernstein's coefficients on [-1, t] in units of 2^-bits, none below its exact value.
+    """Return the Bernstein coefficients on [-1, t] in units of 2^-bits, rounded up.
 
     `b_i = sum_j C(i, j) a_j / C(K, j)` with `a_j` the coefficients in powers of (x + 1) / (t + 1).
     """
@@ -121,10 +122,12 @@ def _bernstein(powers: Sequence[Fraction], t: Fraction, bits: int) -> list[int]:
 
 
 def _halves(piece: list[int]) -> tuple[list[int], list[int]]:
-    """The coefficients on both halves of the interval, rounded up."""
-    row, first, second = piece, [piece[0]], [piece[-1]]
+    """Return the Bernstein coefficients on both halves of the interval, rounded up."""
+    row = piece
+    first = [piece[0]]
+    second = [piece[-1]]
     for level in range(1, len(piece)):
-        row = [a + b for a, b in itertools.pairwise(row)]  # 2^level times de Casteljau's
+        row = [a + b for a, b in itertools.pairwise(row)]  # 2^level times the row of de Casteljau's algorithm
         first.append(-(-row[0] >> level))
         second.append(-(-row[-1] >> level))
     return first, second[::-1]

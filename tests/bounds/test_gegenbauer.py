@@ -19,7 +19,7 @@ def test_values_against_scipy(d):
         np.testing.assert_allclose(table[k], expected, atol=1e-12)
 
 
-def test_on_the_circle_they_are_chebyshevs():
+def test_on_the_circle_they_are_chebyshev_polynomials():
     np.testing.assert_allclose(values(X, 12, 2), np.cos(np.outer(np.arange(13), np.arccos(X))), atol=1e-12)
 
 

@@ -1,4 +1,4 @@
-"""Delsarte's linear programming bound: an LP in float64, and its answer proved in integers."""
+"""Delsarte's linear programming bound: a program solved in float64, its solution proved in exact arithmetic."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from numpy.typing import NDArray
 
 from tammes.bounds.bound import Bound, check_integer, check_size
 from tammes.bounds.gegenbauer import largest_value
+from tammes.bounds.levenshtein_bound import half_degree, levenshtein
 from tammes.bounds.linear_program import Program, Solution
-from tammes.bounds.schlaefli import boroczky
-from tammes.bounds.universal import half_degree, levenshtein
+from tammes.bounds.simplex_bound import boroczky
 
 __all__ = ["MAX_DEGREE", "default_degree", "delsarte_lp", "delsarte_points", "proved_points"]
 
 MAX_DEGREE = 200
-"""The largest degree of a polynomial: dense programs and float64 carry no further."""
+"""Largest degree of the polynomials: beyond, dense programs are too slow and float64 too coarse."""
 
-_DEFAULT_MOST = 120  # of the degrees that are chosen for a size: beyond, a program takes seconds
-_DEFAULT_POINTS = 10**6
-_BITS = 80  # weights are multiples of 2^-80, so that they are short fractions
-_TOLERANCE = Fraction(1, 2**42)  # how closely the largest value of a polynomial is bounded
+_LARGEST_DEFAULT_DEGREE = 120  # beyond, a program takes many seconds
+_LARGEST_DEFAULT_N = 10**6  # beyond, float64 has too few digits for the program
+_BITS = 80  # weights are rounded to multiples of 2^-80, which keeps the exact fractions short
+_TOLERANCE = Fraction(1, 2**42)  # by which the proved maximum of a polynomial may exceed its maximum
 
 
 def delsarte_lp(n: int, d: int, degree: int | None = None) -> Bound | None:
-    """The smallest angle that Delsarte's linear program proves to be too wide for n points.
+    """Return Delsarte's linear programming bound, proved in exact arithmetic.
 
-    With `P_k` the Gegenbauer polynomials of R^d, `P_k(1) = 1`, no code of largest cosine t has more than
+    With `P_k` the Gegenbauer polynomials of R^d, `P_k(1) = 1`, no code of maximal cosine t has more than
 
         N(t) = min f(1) / f_0,    f = f_0 P_0 + ... + f_K P_K,  f_k >= 0,  f_0 > 0,  f <= 0 on [-1, t]
 
-    points: the sum of f over all pairs is at least `n^2 f_0` and at most `n f(1)`. The bound is the largest
-    t found with N(t) < n, by Newton's method on log N; N'(t) is the multiplier of `f(t) <= 0` times f'(t).
-    Programs are solved by HiGHS, with constraints added where f has a positive maximum.
+    points, since the sum of f over all ordered pairs is at least `n^2 f_0` and at most `n f(1)`. The bound is the
+    largest t found with N(t) < n, by Newton's method on log N; N'(t) is the multiplier of `f(t) <= 0` times f'(t).
+    The programs are solved by HiGHS, with constraints added where f has a positive maximum.
 
-    **What is proved.** Nothing that float64 computed is trusted. The weights are cut to multiples of 2^-80,
-    not below 0, and `largest_value` bounds f on [-1, t] by some M, in integers. Then f - M proves at most
-    `(f(1) - M) / (f_0 - M)` points; t is returned only if that fraction is below n. No float64 evaluation
-    enters the proof, so no margin for its rounding is needed; the arccos is rounded up.
+    **Proof.** The solution in float64 serves only as a proposal. Its weights are rounded down to multiples of 2^-80,
+    and `largest_value` computes, in integers, an M with f <= M on [-1, t]. Then f - M proves that there are at most
+    `(f(1) - M) / (f_0 - M)` points, and t is returned only if this fraction is below n. No float64 evaluation enters
+    the proof; the arccos is rounded up.
 
-    Cost: 0.1 to 0.5 s where the degree is up to 40, 2 s at 66, some 10 s at 120.
+    Cost: 0.1 to 0.5 s for degrees up to 40, 2 s at 66, about 10 s at 120.
 
     Args:
         n: number of points, 2 to 10^15.
@@ -49,11 +49,10 @@ def delsarte_lp(n: int, d: int, degree: int | None = None) -> Bound | None:
         degree: K, 1 to `MAX_DEGREE`; chosen for the size by default, see `default_degree`.
 
     Returns:
-        The bound. None where `default_degree` is, or where no program is solved well enough to prove
-        anything.
+        The bound. None where `default_degree` is None, or where no program is solved accurately enough for a proof.
 
     Raises:
-        InvalidParameterError: if n, d or the degree is not such an integer.
+        InvalidParameterError: if n, d or the degree is not an integer in its range.
 
     References: P. Delsarte, J. M. Goethals, J. J. Seidel, Spherical codes and designs, 1977;
         A. M. Odlyzko and N. J. A. Sloane, New bounds on the number of unit spheres that can touch a unit
@@ -70,10 +69,10 @@ def delsarte_lp(n: int, d: int, degree: int | None = None) -> Bound | None:
     if n == 2:
         return _bound(-1.0, degree)
     program = Program(d, degree)
-    met = _meeting(program, n)
-    if met is None:
+    crossing = _solve_for_angle(program, n)
+    if crossing is None:
         return None
-    t, solution = met
+    t, solution = crossing
     margin = 1e-12 + min(2.0 * solution.violation, 1e-14 * n)
     for _ in range(12):
         trial = t - margin / solution.slope  # where log N is below log n by about the margin
@@ -86,48 +85,48 @@ def delsarte_lp(n: int, d: int, degree: int | None = None) -> Bound | None:
 
 
 def delsarte_points(t: float, d: int, degree: int) -> Fraction | None:
-    """A proved upper bound of the number of points in R^d of largest cosine t, by one linear program.
+    """Return a proved upper bound on the number of points in R^d of maximal cosine t, by one linear program.
 
     Args:
-        t: largest cosine, -1 <= t < 1.
+        t: maximal cosine, -1 <= t < 1.
         d: dimension of the space, at least 2.
         degree: K, at least 1.
 
     Returns:
-        N(t) of `delsarte_lp`, above it by rounding only; None if no polynomial of this degree was found.
+        N(t) of `delsarte_lp`, up to rounding upwards; None if no polynomial of this degree was found.
     """
-    if t < -0.75:  # an interval as short as that needs no program: f = 1 - x / t
+    if t < -0.75:  # on so short an interval no program is needed: f = 1 - x / t
         return 1 - 1 / Fraction(t)
     solution = Program(d, degree).solve(t)
     return None if solution is None else proved_points(solution.weights, t, d)
 
 
 def default_degree(n: int, d: int) -> int | None:
-    """The degree for n points: three times Levenshtein's, but 30 to 120, which lowers N(t) to 1e-4 or closer.
+    """Return the degree for n points: three times that of Levenshtein's polynomial, but at least 30 and at most 120.
 
-    In d = 2 Levenshtein's own, with which the regular polygon is proved optimal. None where twice
-    Levenshtein's would be above 120: from 992 points in d = 3, 10,912 in d = 4, 92,752 in d = 5, 649,264
-    in d = 6 on; and above a million points, where float64 has not the digits that a program needs.
+    With this degree N(t) is within 1e-4 of its limit. In d = 2 it is Levenshtein's degree, which proves the regular
+    polygon optimal. None where twice Levenshtein's degree exceeds 120: from 992 points on in d = 3, 10,912 in d = 4,
+    92,752 in d = 5, 649,264 in d = 6; and above a million points, where float64 has too few digits for the program.
     """
     k = half_degree(n, d)
-    if n > _DEFAULT_POINTS or (2 if d == 2 else 4) * k > _DEFAULT_MOST:
+    if n > _LARGEST_DEFAULT_N or (2 if d == 2 else 4) * k > _LARGEST_DEFAULT_DEGREE:
         return None
-    return max(2 * k, 8) if d == 2 else min(max(6 * k, 30), _DEFAULT_MOST)
+    return max(2 * k, 8) if d == 2 else min(max(6 * k, 30), _LARGEST_DEFAULT_DEGREE)
 
 
 def proved_points(weights: NDArray[np.float64], t: float, d: int) -> Fraction | None:
-    """The most points of largest cosine t that `f = P_0 + sum of weights[k] P_k` leaves possible, exactly.
+    """Return the bound on the number of points of maximal cosine t that `f = P_0 + sum of weights[k] P_k` proves.
 
-    Proved in integers whatever the weights are. With M a bound of f on [-1, t], f - M is a polynomial
-    as Delsarte's bound needs it, so there are at most `(f(1) - M) / (1 - M)` points.
+    It is proved in exact arithmetic for any weights. With M an upper bound on f in [-1, t], f - M satisfies the
+    conditions of Delsarte's bound, so there are at most `(f(1) - M) / (1 - M)` points.
 
     Args:
-        weights: `(K + 1,)`; the first one is taken as 1, the others are cut to multiples of 2^-80.
-        t: largest cosine, -1 <= t < 1.
+        weights: `(K + 1,)`; the first is taken as 1, the others are rounded down to multiples of 2^-80.
+        t: maximal cosine, -1 <= t < 1.
         d: dimension of the space, at least 2.
 
     Returns:
-        The bound as a fraction; None if the weights prove nothing: M is 1 or more, or one is negative.
+        The bound as a fraction; None if the weights prove nothing: if M >= 1, or one is negative or not finite.
 
     Example:
         >>> import numpy as np
@@ -143,7 +142,7 @@ def proved_points(weights: NDArray[np.float64], t: float, d: int) -> Fraction | 
 
 
 def _bound(t: float, degree: int) -> Bound:
-    """The bound that says that every code has a larger cosine than t; the angle is rounded up."""
+    """Return the bound that every code has a larger cosine than t, the angle rounded up."""
     angle = math.acos(t)
     for _ in range(2):  # the platform's arccos may be off by a unit of the last digit
         angle = math.nextafter(angle, 4.0)
@@ -153,16 +152,17 @@ def _bound(t: float, degree: int) -> Bound:
     return Bound("delsarte-lp", min(angle, math.pi), reference, formula, attained)
 
 
-def _meeting(program: Program, n: int) -> tuple[float, Solution] | None:
-    """The t where N(t) = n, and the polynomial there; None if no program near it is solved.
+def _solve_for_angle(program: Program, n: int) -> tuple[float, Solution] | None:
+    """Return the t where N(t) = n, and the polynomial there; None if no program near it is solved.
 
-    Newton's method for log N as a function of log theta, which is close to a straight line, by halving of
-    the bracket where that leads out of it. There are polynomials up to some t only; beyond, N is infinite.
+    Newton's method for log N as a function of log theta, which is close to a straight line, and bisection where a
+    step leaves the bracket. Above some t no polynomial is feasible, and N is infinite.
     """
-    low, high = 0.0, math.pi  # N is too large at the angle low, too small at high
+    low, high = 0.0, math.pi  # N > n at the angle `low`, N < n at `high`
     closed = (boroczky(n, program.d), levenshtein(n, program.d))
     theta = min((bound.angle for bound in closed if bound is not None), default=0.5 * math.pi)
-    accuracy, nearest = 1e-3, None
+    accuracy = 1e-3
+    nearest = None
     for _ in range(100):
         t = math.cos(theta)
         solution = program.solve(t, accuracy)
@@ -171,9 +171,9 @@ def _meeting(program: Program, n: int) -> tuple[float, Solution] | None:
         elif solution.points < n:
             high = theta
         elif accuracy == 0.0:
-            return t, solution  # as near as float64 can tell
+            return t, solution  # as close as float64 resolves
         else:
-            accuracy = 0.0  # on which side, a more accurate polynomial will tell
+            accuracy = 0.0  # a more accurate polynomial decides on which side of n it is
             continue
         step = math.nan
         if solution is not None and solution.slope > 0.0:
