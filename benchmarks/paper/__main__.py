@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.paper", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("target", nargs="?", help=f"one of: {', '.join(TARGETS)}; or a TOML file of your own")
-    parser.add_argument("--data", type=Path, help="folder in which the data lie; docs/paper.md says how")
+    parser.add_argument("--data", type=Path, help="folder in which the data lie; docs/guide/paper.md says how")
     parser.add_argument("--out", type=Path, help="folder of the results (paper_results; of a rehearsal paper_smoke)")
     parser.add_argument("--seeds", type=int, default=3, metavar="K", help="runs of each kind, seeds 0 to K - 1 (3)")
     parser.add_argument("--networks", metavar="A,B", help="only these networks of the table")

@@ -71,7 +71,7 @@ def search(
         seed: of all random numbers.
         workers: processes; all cores by default.
         executor: who does the work instead: anything with the `submit` of `concurrent.futures`. It stays.
-        scheduler: address of a Dask scheduler, whose workers do the work (docs/cluster.md).
+        scheduler: address of a Dask scheduler, whose workers do the work (docs/guide/cluster.md).
         symmetry: "auto" tries the point groups that fit n, "none" does not; a group's name prescribes
             it: every start and the result have that symmetry.
         antipodal: points come in pairs x, -x; the minimal angle is that between the n/2 lines.

@@ -41,7 +41,7 @@ class Regularizer:
         model: the model that is trained.
         loss: a name in `losses.LOSSES` or a `Loss`, for the hidden layers and, by default, the output layer.
         coef: what the loss of a hidden layer is multiplied by; the paper has 0.07 without and 0.03 with
-            skip connections. Values from 1 up were better where we measured it (docs/regularise.md).
+            skip connections. Values from 1 up were better where we measured it (docs/guide/networks.md).
         output_coef: the same for the output layer; `coef` by default, 0 leaves it out.
         output_loss: another loss for the output layer.
         output: which layers are output layers, by name or predicate; the last one by default.
