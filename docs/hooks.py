@@ -41,7 +41,10 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     for section in config.nav or ():
         for entry in section.get("Reference", ()) if isinstance(section.get("Reference"), list) else ():
             if "Python" in entry:
-                entry["Python"] = [{"tammes": "reference/api.md"}, *({name: f"reference/{name}.md"} for name in _modules())]
+                entry["Python"] = [
+                    {"tammes": "reference/api.md"},
+                    *({name: f"reference/{name}.md"} for name in _modules()),
+                ]
     return config
 
 
