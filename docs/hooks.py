@@ -94,13 +94,14 @@ def commands_page() -> str:
     """Return the command reference as Markdown, from the commands themselves."""
     root = get_command(app)
     lines = ["# Commands", "", "Generated from the commands: what `tammes COMMAND --help` prints.", ""]
-    panel = None
+    panels: dict[str, list[str]] = {}
+    panel = ""
     for path, command in _commands(root, "tammes"):
         here = getattr(command, "rich_help_panel", None)
-        if isinstance(here, str) and here != panel:
-            lines += [f"## {here}", ""]
-            panel = here
-        lines += _command_lines(path, command)
+        panel = here if isinstance(here, str) else panel  # a command of a group is shown with its group
+        panels.setdefault(panel, []).extend(_command_lines(path, command))
+    for panel, entries in panels.items():
+        lines += [f"## {panel}", "", *entries] if panel else entries
     return "\n".join(lines)
 
 
@@ -127,8 +128,10 @@ def _command_lines(path: str, command: TyperCommand) -> list[str]:
             continue
         panel = getattr(parameter, "rich_help_panel", None)
         rows.setdefault(panel if isinstance(panel, str) else "", []).append(_parameter_row(parameter, context))
+    lines += ["| option | meaning |", "|---|---|"]
     for panel, entries in rows.items():
-        lines += ([f"**{panel}**", ""] if panel else []) + ["| option | meaning |", "|---|---|", *entries, ""]
+        lines += [f"| **{panel}** | |", *entries] if panel else entries
+    lines.append("")
     return lines
 
 
@@ -154,7 +157,8 @@ def objects_page() -> str:
     lines = ["# tammes", "", "The functions and classes of `tammes`. Its modules have pages of their own: "]
     lines[-1] += ", ".join(f"[`{name}`]({name}.md)" for name in _modules()) + "."
     lines += ["", "The order is always `(n, d)`; angles are in radians unless a name says `degrees`.", ""]
-    elsewhere = {id(member) for name in _modules() for member in vars(getattr(tammes, name)).values()}
+    modules = [getattr(tammes, name) for name in _modules()]
+    elsewhere = {id(getattr(module, member)) for module in modules for member in getattr(module, "__all__", ())}
     for name in sorted(set(tammes.__all__) - set(_modules()), key=lambda name: (name[0].isupper(), name)):
         thing = getattr(tammes, name)
         if name in {"load", "save"} or id(thing) not in elsewhere:
