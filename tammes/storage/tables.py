@@ -10,7 +10,7 @@ import csv
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,11 @@ __all__ = [
     "KnownValue",
     "best_known",
     "best_known_or_none",
+    "find_folder",
     "folder",
     "known_values",
     "published_table1",
+    "ranked",
     "sizes",
     "upper_bound",
 ]
@@ -113,6 +115,15 @@ def known_values(n: int, d: int) -> list[KnownValue]:
         values.append(larger)
     if not values:
         raise NotTabulatedError(f"No stored value for n = {n}, d = {d}. Stored for d = {d}: {_coverage(d)}.")
+    return ranked(values)
+
+
+def ranked(values: Iterable[KnownValue]) -> list[KnownValue]:
+    """Return values of one size, the best known first.
+
+    A proved optimum comes before all others; then the largest angle that the printed digits guarantee;
+    then the most digits.
+    """
     return sorted(values, key=_rank, reverse=True)
 
 
@@ -211,7 +222,18 @@ def folder() -> Path:
     Raises:
         FileAccessError: if they are in neither place.
     """
-    package = Path(__file__).resolve().parents[1]
+    return find_folder(Path(__file__).resolve().parents[1])
+
+
+def find_folder(package: Path) -> Path:
+    """Return the folder of the tables inside a package, or beside it.
+
+    Args:
+        package: folder of the package.
+
+    Raises:
+        FileAccessError: if they are in neither place.
+    """
     for candidate in (package / "sloane_tables", package.parent / "sloane_tables"):
         if (candidate / "sloane_d3.csv").is_file():
             return candidate
@@ -225,7 +247,7 @@ def _rows(name: str) -> Iterator[dict[str, str]]:
 
 
 def _rank(value: KnownValue) -> tuple[bool, float, int]:
-    """Return the key to rank by: proved first; then the largest guaranteed angle; then the most digits."""
+    """Return the key by which values are ranked."""
     return value.optimal, _guaranteed(value), value.decimals
 
 

@@ -1,12 +1,9 @@
-"""Files of points: every bit comes back, a file is whole or not there, and hostile files are refused."""
+"""File formats of points: every bit comes back, and hostile files are refused."""
 
 import contextlib
-import errno
 import io
 import json
-import os
 import pickle
-import tempfile
 import zipfile
 from pathlib import Path
 
@@ -14,9 +11,10 @@ import numpy as np
 import oracles
 import pytest
 
-from tammes.base.errors import FileAccessError, FileFormatError, InvalidParameterError, TammesError, UnknownNameError
+import tammes
+from tammes.base.errors import FileFormatError, InvalidParameterError, TammesError, UnknownNameError
 from tammes.codes.spherical_code import SphericalCode
-from tammes.storage import formats as files
+from tammes.storage import formats
 
 ICOSAHEDRON = SphericalCode(oracles.icosahedron())
 SQUARE = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
@@ -47,7 +45,7 @@ READERS = {
 
 
 def test_every_format_has_an_independent_reader():
-    assert set(READERS) == set(files.FORMATS)
+    assert set(READERS) == set(formats.FORMATS)
 
 
 # --- round trip -----------------------------------------------------------------------------------
@@ -65,27 +63,27 @@ CODES = {
 
 
 @pytest.mark.parametrize("points", CODES.values(), ids=CODES)
-@pytest.mark.parametrize("suffix", files.FORMATS)
+@pytest.mark.parametrize("suffix", formats.FORMATS)
 def test_every_bit_comes_back(suffix, points, tmp_path):
     path = tmp_path / f"code{suffix}"
     d = points.shape[1]
     if suffix == ".off" and d != 3:
         with pytest.raises(InvalidParameterError, match=rf"^`d` must be 3 for the .off format. Got {d}.$"):
-            files.save(path, SphericalCode(points))
+            formats.save(path, SphericalCode(points))
         assert list(tmp_path.iterdir()) == []
         return
-    files.save(path, SphericalCode(points))
+    formats.save(path, SphericalCode(points))
     assert READERS[suffix](path.read_bytes(), d).tobytes() == points.tobytes()
-    again = files.load(path, d=d)
+    again = formats.load(path, d=d)
     assert again.points.dtype == np.float64
     assert again.points.tobytes() == points.tobytes()
 
 
-@pytest.mark.parametrize("suffix", files.FORMATS)
+@pytest.mark.parametrize("suffix", formats.FORMATS)
 def test_extensions_in_capitals(suffix, tmp_path):
     path = tmp_path / f"CODE_d3_n12{suffix.upper()}"
-    files.save(path, ICOSAHEDRON)
-    assert files.load(str(path)).digest == ICOSAHEDRON.digest
+    formats.save(path, ICOSAHEDRON)
+    assert formats.load(str(path)).digest == ICOSAHEDRON.digest
 
 
 @pytest.mark.parametrize(
@@ -108,7 +106,7 @@ def test_extensions_in_capitals(suffix, tmp_path):
 def test_what_others_write_is_read(name, content, tmp_path):
     path = tmp_path / name
     path.write_bytes(content)
-    np.testing.assert_array_equal(files.load(path).points, SQUARE)
+    np.testing.assert_array_equal(formats.load(path).points, SQUARE)
 
 
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
@@ -116,14 +114,14 @@ def test_off_files_of_others(newline, tmp_path):
     path = tmp_path / "a.off"
     lines = [b"# made by hand", b"OFF  # a comment", b"3 1 0", b"", b"1 0 0", b"0 1 0  # y", b"0 0 1", b"3 0 1 2"]
     path.write_bytes(newline.join(lines))
-    np.testing.assert_array_equal(files.load(path).points, np.eye(3))
+    np.testing.assert_array_equal(formats.load(path).points, np.eye(3))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig"])
 def test_a_byte_order_mark_before_json(encoding, tmp_path):
     path = tmp_path / "a.json"
     path.write_text(json.dumps({"points": SQUARE.tolist()}), encoding=encoding)
-    np.testing.assert_array_equal(files.load(path).points, SQUARE)
+    np.testing.assert_array_equal(formats.load(path).points, SQUARE)
 
 
 # --- the dimension of .txt files ------------------------------------------------------------------
@@ -136,13 +134,13 @@ def test_a_byte_order_mark_before_json(encoding, tmp_path):
 def test_dimension_from_the_name_or_the_caller(name, d, tmp_path):
     path = tmp_path / name
     path.write_text("".join(f"{value!r}\n" for value in ICOSAHEDRON.points.ravel().tolist()))
-    assert files.load(path, d=d).digest == ICOSAHEDRON.digest
+    assert formats.load(path, d=d).digest == ICOSAHEDRON.digest
 
 
 def test_a_given_dimension_wins_over_the_name(tmp_path):
     path = tmp_path / "pack.3.4.txt"
     path.write_text("1\n0\n0\n1\n-1\n0\n0\n-1\n")
-    assert files.load(path, d=2).points.tolist() == SQUARE.tolist()
+    assert formats.load(path, d=2).points.tolist() == SQUARE.tolist()
 
 
 @pytest.mark.parametrize("name", ["a.txt", "pack.3.txt", "pack.x.12.txt", "3.12.txt"])
@@ -151,7 +149,7 @@ def test_a_dimension_that_nothing_tells_is_asked_for(name, tmp_path):
     with pytest.raises(
         InvalidParameterError, match=r"^`d` must be given .*Got None\. Use --d, or a name like pack\.3\.30"
     ):
-        files.load(tmp_path / name)
+        formats.load(tmp_path / name)
 
 
 @pytest.mark.parametrize("d", [4, 0, -1, 1, 10**9])
@@ -159,14 +157,14 @@ def test_a_wrong_dimension_is_refused(d, tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("1\n0\n0\n0\n1\n0\n")
     with pytest.raises(TammesError, match=rf"6 coordinates do not make points in d = {d}|`d` must be .*Got {d}\."):
-        files.load(path, d=d)
+        formats.load(path, d=d)
 
 
 def test_a_wrong_dimension_that_divides_the_count_is_off_the_sphere(tmp_path):
     path = tmp_path / "pack.2.15.txt"
     path.write_text("".join(f"{value!r}\n" for value in oracles.random_code(10, 3).ravel().tolist()))
     with pytest.raises(FileFormatError, match="on the unit sphere"):
-        files.load(path)
+        formats.load(path)
 
 
 @pytest.mark.parametrize("d", [2.0, "2", True], ids=repr)
@@ -174,7 +172,7 @@ def test_a_dimension_of_the_wrong_type_is_the_callers_fault(d, tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("1\n0\n0\n1\n")
     with pytest.raises(InvalidParameterError, match=r"^`d` must be "):
-        files.load(path, d=d)
+        formats.load(path, d=d)
 
 
 # --- extensions -----------------------------------------------------------------------------------
@@ -189,122 +187,33 @@ def test_a_dimension_of_the_wrong_type_is_the_callers_fault(d, tmp_path):
         ("a.npy.gz", ".np[yz]", ".gz"),
     ],
 )
-@pytest.mark.parametrize("act", [files.load, lambda path: files.save(path, ICOSAHEDRON), files.format_of])
+@pytest.mark.parametrize("act", [formats.load, lambda path: formats.save(path, ICOSAHEDRON), formats.format_of])
 def test_an_unknown_extension_lists_the_known_ones(act, name, closest, got, tmp_path):
     with pytest.raises(UnknownNameError, match=rf"^`format` must be one of: {closest}, .*\. Got '{got}'\.$") as caught:
         act(tmp_path / name)
-    assert all(suffix in str(caught.value) for suffix in files.FORMATS)
+    assert all(suffix in str(caught.value) for suffix in formats.FORMATS)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_name_without_extension_is_shown_whole(tmp_path):
     with pytest.raises(UnknownNameError, match=r"Got '.*code'"):
-        files.load(tmp_path / "code")
+        formats.load(tmp_path / "code")
 
 
-def test_sidecar_lies_beside():
-    assert files.sidecar("folder/code.one.npy") == Path("folder/code.one.json")
+def test_a_certificate_is_known_by_its_name():
+    assert formats.is_certificate("folder/code.npy.cert.json")
+    assert not formats.is_certificate("folder/cert.json")
 
 
-# --- writing: all or nothing ----------------------------------------------------------------------
+def test_the_public_files_offer_formats_and_access_to_files():
+    assert tammes.files is formats
+    offered = {"FORMATS", "load", "save", "format_of", "sidecar", "check_writable", "read_bytes", "read_json"}
+    assert offered | {"Format", "write_atomically"} <= set(tammes.files.__all__)
+    assert (tammes.load, tammes.save) == (formats.load, formats.save)
 
 
-def test_an_existing_file_is_kept_unless_forced(tmp_path):
-    path = tmp_path / "a.csv"
-    path.write_bytes(b"mine")
-    with pytest.raises(FileAccessError) as caught:
-        files.save(path, ICOSAHEDRON)
-    assert str(caught.value) == f"{path}: the file exists. Use --force to replace it."
-    assert path.read_bytes() == b"mine"
-    files.save(path, ICOSAHEDRON, force=True)
-    assert files.load(path).digest == ICOSAHEDRON.digest
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("existing", [None, b"mine"])
-@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()], ids=repr)
-@pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_failure_in_the_middle_leaves_what_was_there(call, failure, existing, tmp_path, monkeypatch):
-    def fail(*arguments):
-        assert len(list(tmp_path.iterdir())) == (1 if existing is None else 2)  # the temporary file is there
-        raise failure
-
-    path = tmp_path / "a.npy"
-    if existing is not None:
-        path.write_bytes(existing)
-    monkeypatch.setattr(*((os, "fsync") if call == "fsync" else (Path, "replace")), fail)
-    with pytest.raises((FileAccessError, KeyboardInterrupt)) as caught:
-        files.save(path, ICOSAHEDRON, force=True)
-    if isinstance(failure, OSError):
-        assert str(caught.value) == f"{path}: cannot be written (no space left on device)."
-    left = {found: found.read_bytes() for found in tmp_path.iterdir()}
-    assert left == ({} if existing is None else {path: existing})
-
-
-def test_a_file_is_as_readable_as_any_other(tmp_path):
-    (tmp_path / "plain").write_bytes(b"")
-    files.save(tmp_path / "a.npy", ICOSAHEDRON)
-    assert (tmp_path / "a.npy").stat().st_mode == (tmp_path / "plain").stat().st_mode
-
-
-def bad_places(tmp_path):
-    (tmp_path / "folder.npy").mkdir()
-    (tmp_path / "file").write_bytes(b"")
-    return {
-        "missing folder": (tmp_path / "none" / "a.npy", "the folder .*none does not exist. Create it first."),
-        "file for a folder": (tmp_path / "file" / "a.npy", "the folder .*file does not exist"),
-        "folder": (tmp_path / "folder.npy", "this is a folder. Name a file in it."),
-    }
-
-
-@pytest.mark.parametrize("which", ["missing folder", "file for a folder", "folder"])
-@pytest.mark.parametrize("force", [True, False])
-def test_places_that_take_no_file(which, force, tmp_path):
-    path, reason = bad_places(tmp_path)[which]
-    for act in (files.check_writable, lambda path, force: files.save(path, ICOSAHEDRON, force=force)):
-        with pytest.raises(FileAccessError, match=f"^{path}: {reason}"):
-            act(path, force=force)
-
-
-def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
-    def refuse(*arguments, **named):
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)  # root may write anywhere
-    with pytest.raises(FileAccessError) as caught:
-        files.check_writable(tmp_path / "a.npy")
-    assert str(caught.value) == f"{tmp_path / 'a.npy'}: the folder cannot be written (permission denied)."
-
-
-def test_checking_leaves_nothing_behind(tmp_path):
-    files.check_writable(tmp_path / "a.npy")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("name", ["x" * 300 + ".npy", "a\0.npy"], ids=["too long", "null byte"])
-@pytest.mark.parametrize(
-    "act", [files.check_writable, lambda path: files.save(path, ICOSAHEDRON)], ids=["check", "save"]
-)
-def test_impossible_names_to_write(act, name, tmp_path):
-    with pytest.raises(FileAccessError):
-        act(tmp_path / name)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param("x" * 300 + ".npy", id="too long"),
-        pytest.param("a\0.npy", id="null byte"),
-        pytest.param("none.npy", id="missing"),
-        pytest.param("none/a.npy", id="missing folder"),
-        pytest.param("folder.npy", id="folder"),
-    ],
-)
-def test_names_that_cannot_be_read(name, tmp_path):
-    (tmp_path / "folder.npy").mkdir()
-    with pytest.raises(FileAccessError) as caught:
-        files.load(tmp_path / name)
-    assert str(tmp_path) in str(caught.value)
+def test_the_record_lies_beside_the_points():
+    assert formats.sidecar("folder/code.one.npy") == Path("folder/code.one.json")
 
 
 # --- facets ---------------------------------------------------------------------------------------
@@ -327,7 +236,7 @@ CAP = oracles.normalized([[3, 0, 10], [-1, 2, 10], [-1, -2, 10], [0, 0, 1]])
 )
 def test_facets_close_up_and_face_outward(points, facets, tmp_path):
     path = tmp_path / "a.off"
-    files.save(path, SphericalCode(points))
+    formats.save(path, SphericalCode(points))
     lines = path.read_text().splitlines()
     assert lines[0] == "OFF"
     assert lines[1] == f"{len(points)} {facets} 0"
@@ -345,40 +254,40 @@ def test_facets_close_up_and_face_outward(points, facets, tmp_path):
 @pytest.mark.parametrize("points", [oracles.polygon(6, d=3), oracles.polygon(3, d=3)], ids=["hexagon", "triangle"])
 def test_flat_codes_have_no_facets(points, tmp_path):
     path = tmp_path / "a.off"
-    files.save(path, SphericalCode(points))
+    formats.save(path, SphericalCode(points))
     assert path.read_text().splitlines()[1] == f"{len(points)} 0 0"
-    assert files.load(path).points.tobytes() == points.tobytes()
+    assert formats.load(path).points.tobytes() == points.tobytes()
 
 
 # --- rows off the sphere --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("suffix", files.FORMATS)
+@pytest.mark.parametrize("suffix", formats.FORMATS)
 def test_a_row_off_the_sphere_is_named_or_normalised(suffix, tmp_path):
     path = tmp_path / f"a_d3_n12{suffix}"
     points = oracles.icosahedron()
     points[4] *= 1.5
-    path.write_bytes(files.FORMATS[suffix].write(points))
+    path.write_bytes(formats.FORMATS[suffix].write(points))
     with pytest.raises(FileFormatError) as caught:
-        files.load(path)
+        formats.load(path)
     message = str(caught.value)
     assert message.startswith(f"{path}: `points` must be on the unit sphere to 1e-09. Got row 4, which is off by 0.5. ")
     assert "normalize=True" in message
-    code = files.load(path, normalize=True)
+    code = formats.load(path, normalize=True)
     assert np.abs(code.points - oracles.icosahedron()).max() < 1e-15
 
 
-@pytest.mark.parametrize("suffix", files.FORMATS)
+@pytest.mark.parametrize("suffix", formats.FORMATS)
 def test_float32_rows_are_normalised_when_asked(suffix, tmp_path):
     path = tmp_path / f"a_d3_n12{suffix}"
     single = oracles.random_code(12, 3).astype(np.float32)
     content = {".npy": packed(np.save, single), ".npz": packed(np.savez, points=single)}
-    path.write_bytes(content.get(suffix, files.FORMATS[suffix].write(single.astype(float))))
+    path.write_bytes(content.get(suffix, formats.FORMATS[suffix].write(single.astype(float))))
     with pytest.raises(FileFormatError, match="on the unit sphere"):
-        files.load(path)
+        formats.load(path)
     double = single.astype(np.float64)
     expected = double / np.sqrt((double**2).sum(axis=1, keepdims=True))
-    np.testing.assert_allclose(files.load(path, normalize=True).points, expected, rtol=0, atol=3e-16)
+    np.testing.assert_allclose(formats.load(path, normalize=True).points, expected, rtol=0, atol=3e-16)
 
 
 # --- hostile files --------------------------------------------------------------------------------
@@ -529,7 +438,7 @@ def hostile():
 def refused(path, reason=None):
     """The file is refused with one line that begins with its path and tells the reason."""
     with pytest.raises(FileFormatError, match=reason) as caught:
-        files.load(path)
+        formats.load(path)
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert len(message) > len(f"{path}: .")
@@ -537,7 +446,7 @@ def refused(path, reason=None):
 
 
 def test_hostile_files_cover_every_format():
-    assert set(HOSTILE) == set(files.FORMATS)
+    assert set(HOSTILE) == set(formats.FORMATS)
 
 
 @pytest.mark.parametrize(("suffix", "content", "reason"), list(hostile()))
@@ -605,7 +514,7 @@ def damaged(content, rng):
 @pytest.mark.parametrize(
     ("suffix", "write"),
     [
-        *[pytest.param(suffix, form.write, id=suffix) for suffix, form in files.FORMATS.items()],
+        *[pytest.param(suffix, form.write, id=suffix) for suffix, form in formats.FORMATS.items()],
         pytest.param(".npz", lambda points: packed(np.savez_compressed, points=points), id="compressed"),
     ],
 )
@@ -617,7 +526,7 @@ def test_damaged_files_load_or_are_refused(suffix, write, tmp_path):
     for _ in range(200):
         path.write_bytes(damaged(content, rng))
         try:
-            points = files.load(path).points
+            points = formats.load(path).points
         except FileFormatError as error:
             refusals.append(str(error))
         else:
@@ -625,35 +534,3 @@ def test_damaged_files_load_or_are_refused(suffix, write, tmp_path):
             assert (np.abs(np.sqrt((points**2).sum(axis=1)) - 1.0) <= 1.1e-9).all()
     assert len(refusals) > 100
     assert all(line.startswith(f"{path}: ") and len(line.splitlines()) == 1 for line in refusals)
-
-
-# --- JSON records ---------------------------------------------------------------------------------
-
-
-def test_read_json_is_one_object(tmp_path):
-    path = tmp_path / "a.json"
-    path.write_text('{"n": 12, "note": "π"}\r\n', encoding="utf-8")
-    assert files.read_json(path) == {"n": 12, "note": "π"}
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        pytest.param(b"", "the file is empty"),
-        (b"[1, 2]", "not a JSON object"),
-        (b"null", "not a JSON object"),
-        (b"{'n': 1}", "not JSON: "),
-        (b'{"n": 1', "not JSON: "),
-        (b"\xff\xfe{}", "not JSON: "),
-        (f'{{"n": {DEEP}}}'.encode(), "not JSON: "),
-        (f'{{"n": {"9" * 9000}}}'.encode(), "not JSON: "),
-    ],
-    ids=["empty", "list", "null", "quotes", "cut", "binary", "deep", "endless"],
-)
-def test_read_json_refuses_anything_else(content, reason, tmp_path):
-    path = tmp_path / "a.json"
-    path.write_bytes(content)
-    with pytest.raises(FileFormatError) as caught:
-        files.read_json(path)
-    assert str(caught.value).startswith(f"{path}: {reason}")
-    assert len(str(caught.value).splitlines()) == 1

@@ -153,11 +153,10 @@ def test_proved_values_come_first_then_larger_ones(n, d):
     assert len({value.source for value in values}) == len(values)
 
 
-def test_a_proof_outranks_a_larger_number_and_sure_digits_a_coarse_one(monkeypatch):
+def test_a_proof_outranks_a_larger_number_and_sure_digits_a_coarse_one():
     printed = [("19.8", None), ("19.76", None), ("19.7", "a proof"), ("19.745", None), ("19.6", "a proof")]
     values = [KnownValue(600, 4, degrees, degrees, proved_by=proof) for degrees, proof in printed]
-    monkeypatch.setattr(tables, "_values", lambda: {(600, 4): values[::-1]})
-    assert [value.degrees for value in known_values(600, 4)] == ["19.7", "19.6", "19.76", "19.8", "19.745"]
+    assert [value.degrees for value in tables.ranked(values[::-1])] == ["19.7", "19.6", "19.76", "19.8", "19.745"]
 
 
 def test_best_known_beats_sloane_at_seven_sizes():
@@ -279,19 +278,17 @@ def test_the_folder_is_found_and_has_its_sources():
 
 
 @pytest.mark.parametrize("inside", [True, False], ids=["wheel", "checkout"])
-def test_the_folder_may_lie_in_the_package_or_beside_it(inside, tmp_path, monkeypatch):
+def test_the_folder_may_lie_in_the_package_or_beside_it(inside, tmp_path):
     package = tmp_path / "tammes"
     expected = (package if inside else tmp_path) / "sloane_tables"
     expected.mkdir(parents=True)
     (expected / "sloane_d3.csv").touch()
-    monkeypatch.setattr(tables, "__file__", str(package / "storage" / "tables.py"))
-    assert tables.folder.__wrapped__() == expected.resolve()
+    assert tables.find_folder(package) == expected
 
 
-def test_missing_tables_are_said(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "__file__", str(tmp_path / "tammes" / "storage" / "tables.py"))
+def test_missing_tables_are_said(tmp_path):
     with pytest.raises(FileAccessError, match=r"the bundled tables are missing. Reinstall tammes"):
-        tables.folder.__wrapped__()
+        tables.find_folder(tmp_path / "tammes")
 
 
 def own_codes():
