@@ -1,8 +1,8 @@
 """Losses over all pairs: Riesz-Fisher, logarithmic and orthogonal.
 
-`(1/m) sum_{i != j} phi(|x_i - x_j|^2)`, x the unit rows, m the number of ordered pairs that count. Cost:
-O(n^2 d) time in tiles above the diagonal, each of which serves both its rows and its columns. Pairs so
-close that `2 - 2 cos` has lost its digits are taken one by one from coordinate differences.
+`(1/m) sum_{i != j} phi(|x_i - x_j|^2)`, x the unit rows, m the number of ordered pairs that count. Cost: O(n^2 d)
+time, in tiles on and above the diagonal, each of which is used for its rows and for its columns. Pairs so close that
+`2 - 2 cos` loses digits are computed one by one from coordinate differences.
 """
 
 from __future__ import annotations
@@ -22,21 +22,27 @@ from tammes.losses.loss import Loss
 __all__ = ["EnergyLoss", "Logarithmic", "Orthogonal", "RieszFisher"]
 
 MIN_CHORD = 1e-8
-"""Energies grow no further below this chord, so that duplicates have a finite force."""
+"""Smaller chords are replaced by this one, so that energy and force of coinciding rows are finite."""
 
 _LONGEST = {torch.float16: 6e4, torch.bfloat16: 1e18, torch.float32: 1e18}
-# Squared chords for which 2 - 2 cos has lost its digits: tiles with one below the first are taken again in
-# float64, pairs below the second come from coordinate differences.
+"""Largest entry of a gradient of coinciding rows, so that its square does not overflow."""
+
 _NEAR_CHORD_SQ = {torch.float32: 1e-2, torch.float64: 1e-4}
-_WIDE = 1 << 17  # numbers in a float32 weight from which its forces are not widened to float64
+"""Squared chords below which 2 - 2 cos loses digits, by dtype.
+
+A float32 tile with a smaller one is computed again in float64; in float64, smaller ones are computed from coordinate
+differences.
+"""
+
+_LARGE = 1 << 17  # weights below float64 with more numbers than this have forces in their own precision
 
 
 class EnergyLoss(Loss):
-    """`(1/m) sum_{i != j} phi(|x_i - x_j|^2)`, x the unit rows; m pairs, n(n-1) without labels."""
+    """A loss `(1/m) sum_{i != j} phi(|x_i - x_j|^2)`, x the unit rows, m the number of pairs: n(n-1) without labels."""
 
     @abc.abstractmethod
     def potential(self, chord_sq: Tensor) -> tuple[Tensor, Tensor]:
-        """`phi` and its derivative with respect to the squared chord. May overwrite its input."""
+        """Return `phi` and its derivative with respect to the squared chord. May overwrite its input."""
 
     def evaluate(
         self,
@@ -46,7 +52,7 @@ class EnergyLoss(Loss):
         nearest: Tensor | None,  # noqa: ARG002
         factor: float,
     ) -> tuple[Tensor, Tensor]:
-        """See `Loss.evaluate`."""
+        """Return value and gradient; see `Loss.evaluate`."""
         batch, n, _ = rows.shape
         sums = _Sums(self, rows, length, labels)
         for some, here, there, gram in gram_tiles(sums.blocks, self.block_size):
@@ -60,34 +66,38 @@ class EnergyLoss(Loss):
         force -= (force * unit).sum(dim=-1, keepdim=True) * unit
         grad = force.mul_((scale[:, None, None] / length).to(force.dtype))
         if sums.close and rows.dtype != torch.float64:
-            # Coinciding rows: keep the direction, and a length whose square the dtype can hold.
+            # Coinciding rows: shorten the gradient so that its square does not overflow; its direction stays.
             longest = grad.abs().amax(dim=(-2, -1), keepdim=True)
             grad *= (_LONGEST[rows.dtype] / longest).clamp_max_(1.0)
         return sums.total * scale, grad
 
 
 class _Sums:
-    """Energy `(B,)`, forces `(B, n, d)` and number of ordered pairs, added up tile by tile."""
+    """Sums the energy `(B,)`, the forces `(B, n, d)` and the number of ordered pairs tile by tile."""
 
     def __init__(self, loss: EnergyLoss, rows: Tensor, length: Tensor, labels: Tensor | None) -> None:
-        self._loss, self._rows, self._length, self._labels = loss, rows, length, labels
+        self._loss = loss
+        self._rows = rows
+        self._length = length
+        self._labels = labels
         self.blocks = unit_rows(rows, length, block_dtype(rows))  # (B, n, d)
-        wide = rows.dtype != torch.float64 and rows.numel() > _WIDE
+        wide = rows.dtype != torch.float64 and rows.numel() > _LARGE
         self.force = torch.zeros_like(self.blocks if wide else self.blocks.double())  # d total / d unit row
         self.total = length.new_zeros(len(rows))
         self.pairs = length.new_zeros(len(rows))
         self.close = False
-        self._phi_one = float(loss.potential(length.new_ones(()))[0])  # what a masked entry adds to the sum
+        # Masked entries have squared chord 1; what they add to the sum is subtracted again.
+        self._phi_one = float(loss.potential(length.new_ones(()))[0])
 
     def add(self, some: slice, here: slice, there: slice, gram: Tensor, sign: float) -> None:
-        """Add a tile of cosines `(b, rows, columns)` of rows and `sign` times columns; overwrites it."""
+        """Add a tile of cosines `(b, rows, columns)` of rows and `sign` times columns. The tile is overwritten."""
         diagonal = here == there
-        times = 1.0 if diagonal else 2.0  # a tile above the diagonal stands for its mirror image too
-        absent = None  # pairs that do not count, or count elsewhere
+        times = 1.0 if diagonal else 2.0  # a tile above the diagonal also counts for its mirror image
+        absent = None  # True for pairs that do not count, or are added one by one
         masked: float | Tensor = float(here.stop - here.start) if diagonal else 0.0
         if self._labels is not None:
             absent = self._labels[some, here, None] == self._labels[some, None, there]
-            masked = absent.sum(dim=(-2, -1))  # a row has its own label
+            masked = absent.sum(dim=(-2, -1))  # includes the diagonal: a row has its own label
             if sign > 0.0:
                 self.pairs[some] += times * (gram[0].numel() - masked)
         ends = self.blocks[some, here], self.blocks[some, there]
@@ -117,11 +127,11 @@ class _Sums:
             self.force[some, there] += torch.bmm(slope.mT, ends[0])
 
     def _double(self, some: slice, part: slice) -> Tensor:
-        """Some unit rows in float64."""
+        """Return a part of the unit rows in float64."""
         return unit_rows(self._rows[some, part], self._length[some, part])
 
     def _add_close(self, some: slice, here: slice, there: slice, close: Tensor, sign: float, times: float) -> None:
-        """Add the pairs marked in a tile, one by one from their coordinate differences."""
+        """Add the pairs that are marked in a tile, from their coordinate differences."""
         _, n, d = self._rows.shape
         found = close.nonzero()  # (pairs, 3): start, row, other row
         self.close |= len(found) > 0
@@ -143,7 +153,7 @@ class _Sums:
 
 
 def _chords(gram: Tensor, absent: Tensor | None, *, diagonal: bool) -> Tensor:
-    """Squared chords of a tile, in place; 1 where a pair does not count."""
+    """Return the squared chords of a tile, in place; 1 where a pair does not count."""
     chord_sq = gram.mul_(-2.0).add_(2.0)
     if diagonal:
         chord_sq.diagonal(0, -2, -1).fill_(1.0)
@@ -153,13 +163,13 @@ def _chords(gram: Tensor, absent: Tensor | None, *, diagonal: bool) -> Tensor:
 @final
 @dataclass(frozen=True)
 class RieszFisher(EnergyLoss):
-    """Riesz-Fisher energy `1/(n(n-1)) sum_{i != j} |x_i - x_j|^-s` (Eq. 9), any s > 0: MHE with s > 0.
+    """Riesz-Fisher energy `1/(n(n-1)) sum_{i != j} |x_i - x_j|^-s` (Eq. 9), s > 0; MHE with s > 0.
 
-    For one pair the gradient is `s cos(theta/2) / ((2 sin(theta/2))^(s+1) |w|)` long (Eq. 10).
+    For one pair the gradient has length `s cos(theta/2) / ((2 sin(theta/2))^(s+1) |w|)` (Eq. 10).
 
     Args:
-        s: the Riesz exponent, dimensionless, s > 0; the paper uses 2. Use float64 for s above 8: the
-            energies of close pairs soon leave the range of float32.
+        s: the Riesz exponent, dimensionless, s > 0; the paper uses 2. Use float64 for s above 8, since the
+            energies of close pairs exceed the range of float32.
     """
 
     s: float = 2.0
@@ -173,7 +183,7 @@ class RieszFisher(EnergyLoss):
         super().__post_init__()
 
     def potential(self, chord_sq: Tensor) -> tuple[Tensor, Tensor]:
-        """`q^(-s/2)` and `-(s/2) q^(-s/2-1)` of the squared chord q."""
+        """Return `q^(-s/2)` and `-(s/2) q^(-s/2-1)` of the squared chord q."""
         phi = chord_sq.pow(-0.5 * self.s)
         return phi, torch.div(phi, chord_sq, out=chord_sq).mul_(-0.5 * self.s)
 
@@ -181,15 +191,15 @@ class RieszFisher(EnergyLoss):
 @final
 @dataclass(frozen=True)
 class Logarithmic(EnergyLoss):
-    """Logarithmic energy `-1/(n(n-1)) sum_{i != j} log |x_i - x_j|` (Eq. 11): MHE with s = 0.
+    """Logarithmic energy `-1/(n(n-1)) sum_{i != j} log |x_i - x_j|` (Eq. 11); MHE with s = 0.
 
-    For one pair the gradient is `cot(theta/2) / (2 |w|)` long (Eq. 12).
+    For one pair the gradient has length `cot(theta/2) / (2 |w|)` (Eq. 12).
     """
 
     name = "logarithmic"
 
     def potential(self, chord_sq: Tensor) -> tuple[Tensor, Tensor]:
-        """`-log(q) / 2` and `-1/(2q)` of the squared chord q."""
+        """Return `-log(q) / 2` and `-1/(2q)` of the squared chord q."""
         phi = chord_sq.log().mul_(-0.5)
         return phi, chord_sq.reciprocal_().mul_(-0.5)
 
@@ -197,15 +207,15 @@ class Logarithmic(EnergyLoss):
 @final
 @dataclass(frozen=True)
 class Orthogonal(EnergyLoss):
-    """Orthogonality of the unit rows: `1/(n(n-1)) sum_{i != j} cos^2 theta_ij` (after Eq. 14).
+    """Mean squared cosine of the unit rows: `1/(n(n-1)) sum_{i != j} cos^2 theta_ij` (after Eq. 14).
 
-    With the reduction "sum" it is the squared Frobenius norm `||X X^T - I||^2`. Right angles are best, also
-    for antipodes; its gradient vanishes for near-copies, `|sin 2 theta| / |w|` for one pair.
+    With the reduction "sum" it is the squared Frobenius norm `||X X^T - I||^2`. It is smallest at right angles, for
+    lines too. For one pair the gradient has length `|sin 2 theta| / |w|`, which vanishes as the angle goes to zero.
     """
 
     name = "orthogonal"
 
     def potential(self, chord_sq: Tensor) -> tuple[Tensor, Tensor]:
-        """`(1 - q/2)^2`, which is cos^2 theta, and `q/2 - 1` of the squared chord q."""
+        """Return `(1 - q/2)^2`, which is cos^2 theta, and `q/2 - 1` of the squared chord q."""
         slope = chord_sq.mul_(0.5).sub_(1.0)
         return slope.square(), slope

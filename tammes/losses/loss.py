@@ -1,18 +1,12 @@
-"""What a loss is: a function of the directions of n rows, with its gradient, on weights as networks have them.
+"""The base class of the losses: options, choice of rows, shapes, dtypes, and the call that autograd sees.
 
-Everything that all losses share lives here once: which rows take part, the shapes and dtypes, the way
-into autograd. A loss itself sees clean rows `(B, n, d)` and returns value and gradient together, so no
-n x n autograd graph is ever built.
-
-To torch a loss is one operator, `tammes::loss`: compilers do not look inside, autocast does not change
-its precision, and its gradient is the analytic one. It is differentiable once, and says so.
+A subclass only implements `evaluate`, on rows `(B, n, d)` that all take part, and returns value and gradient
+together, so that no n x n autograd graph is built.
 """
 
 from __future__ import annotations
 
 import abc
-import ast
-import functools
 import itertools
 import math
 import numbers
@@ -25,29 +19,30 @@ from torch.autograd import forward_ad
 
 from tammes.base.errors import InvalidParameterError, UnknownNameError
 from tammes.base.torch_geometry import row_lengths
+from tammes.losses.torch_operator import apply_loss, register_class
 
-__all__ = ["REDUCTIONS", "Loss", "known_as"]
+__all__ = ["REDUCTIONS", "Loss"]
 
 REDUCTIONS = ("mean", "sum")
 
-_KINDS: dict[str, type[Loss]] = {}
-_subsets = itertools.count(1 << 40)  # seeds of unnamed random subsets: a new one each time
+_subset_seeds = itertools.count(1 << 40)
+"""Seeds of random subsets for calls without a seed: a new one for each call."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Loss(abc.ABC):
-    """A function of the directions of n rows, with its gradient.
+    """A function of the directions of n rows, and its gradient.
 
     Args:
-        antipodal: rows stand for the lines through them: row j counts as its nearer end x_j or -x_j (MMA,
-            cosine), or as both, averaged (energies). The "half-space" of the MHE authors.
-        reduction: "mean" over rows or pairs, as in the paper; or their "sum", so that the push on one row
-            does not fade as 1/n.
-        sample: share of the rows, in (0, 1], drawn anew at every call: the paper's mini-batch MHE takes
-            0.3. Which ones depends on the seed alone; torch's random state is not touched.
-        dead: rows not longer than this share of the longest row take no part, in [0, 1). Zero rows never
-            do: they have no direction. The gradient of a row grows as the inverse of its length.
-        block_size: cosines held at once; 2**19 on a CPU and 2**26 on a GPU by default.
+        antipodal: rows stand for the lines through them: row j counts as the nearer of x_j and -x_j (MMA,
+            cosine), or as both, averaged (energies). MHE calls this "half-space".
+        reduction: "mean" over rows or pairs, as in the paper; or their "sum", so that the gradient of a row does not
+            decrease as 1/n.
+        sample: share of the rows, in (0, 1], drawn at random at every call; the paper's mini-batch MHE takes 0.3.
+            The choice depends on the seed alone; torch's random state is neither used nor changed.
+        dead: rows of at most this share of the length of the longest row take no part, in [0, 1). Zero rows never
+            do, since they have no direction. The gradient of a row is inversely proportional to its length.
+        block_size: number of cosines computed at once; by default 2**19 on a CPU and 2**26 on a GPU.
     """
 
     antipodal: bool = False
@@ -71,32 +66,40 @@ class Loss(abc.ABC):
                 raise InvalidParameterError("block_size", "an integer of at least 1, or None", size)
             object.__setattr__(self, "block_size", int(size))
         if self.sample is not None:
-            object.__setattr__(self, "sample", float(self.sample))  # NumPy's numbers are written differently
+            # Numbers of NumPy have another repr than floats, and `key` must be readable.
+            object.__setattr__(self, "sample", float(self.sample))
         object.__setattr__(self, "dead", float(self.dead))
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        _KINDS[cls.__name__] = cls
+        register_class(cls)
 
     @property
     @abc.abstractmethod
     def name(self) -> str:
-        """Name in the registry and on the command line."""
+        """Name of the loss in the registry and on the command line."""
 
     @property
     def key(self) -> str:
-        """The loss in words: operators of torch take strings, not objects. `known_as` reads them."""
-        words = ", ".join([f"{name}={option!r}" for name, option in self.__dict__.items()])
-        return f"{type(self).__name__}({words})"
+        """The loss as a string, from which `torch_operator.known_as` builds it again."""
+        options = ", ".join([f"{name}={option!r}" for name, option in self.__dict__.items()])
+        return f"{type(self).__name__}({options})"
 
     @abc.abstractmethod
     def evaluate(
         self, rows: Tensor, length: Tensor, labels: Tensor | None, nearest: Tensor | None, factor: float
     ) -> tuple[Tensor, Tensor]:
-        """Value `(B,)` and gradient `(B, n, d)` of clean rows `(B, n, d)`, n >= 2, with their lengths `(B, n, 1)`.
+        """Return value and gradient for rows that all take part and are finite.
 
-        `labels` and `nearest` are None or `(B, n)`. Losses that look at all pairs ignore `nearest`. Both results
-        are multiplied by `factor`, where it costs nothing.
+        Args:
+            rows: `(B, n, d)`, n >= 2.
+            length: their lengths, `(B, n, 1)`.
+            labels: `(B, n)`, or None.
+            nearest: indices of nearest rows `(B, n)`, or None; ignored by losses over all pairs.
+            factor: multiplies both results.
+
+        Returns:
+            `(B,)` the value and `(B, n, d)` its gradient.
         """
 
     def value_and_grad(
@@ -109,31 +112,32 @@ class Loss(abc.ABC):
         seed: int | None = None,
         factor: float = 1.0,
     ) -> tuple[Tensor, Tensor]:
-        """The loss and its gradient, without an autograd graph.
+        """Compute the loss and its gradient, without an autograd graph.
 
         Args:
-            weight: rows of any length, shape `(..., n, d)`, d >= 2. Not modified. Zero rows take no
-                part. Where a row that does is not finite, value and gradient are NaN.
-            labels: rows of one label do not repel each other; whole numbers, `(n,)` or `(..., n)`.
-            mask: rows that take part, as anchors and as neighbours; booleans, `(n,)` or `(..., n)`.
-            nearest: neighbours to be used instead of the nearest, from `nearest_rows`, `(..., n)`.
-            seed: of the random subset; a new subset at every call if None.
-            factor: what loss and gradient are multiplied by.
+            weight: rows of any length, shape `(..., n, d)`, d >= 2. Not modified. Zero rows take no part. If a row
+                that takes part is not finite, value and gradient are NaN.
+            labels: pairs of rows with equal labels do not count; integers, `(n,)` or `(..., n)`.
+            mask: True for rows that take part; booleans, `(n,)` or `(..., n)`.
+            nearest: indices `(..., n)` from an earlier `NearestLoss.nearest`, used instead of a new search; negative
+                for rows without a nearest row.
+            seed: seed of the random subset; if None, every call draws a new one.
+            factor: multiplies loss and gradient.
 
         Returns:
             `(...)` the loss and `(..., n, d)` its gradient with respect to `weight`, both in the dtype of
-            `weight`; half precisions are computed in float32. Zero where fewer than two rows take part.
+            `weight`; half precision is computed in float32. Both are zero where fewer than two rows take part.
         """
         shape = weight.shape
         rows = weight.detach().reshape(math.prod(shape[:-2]), *shape[-2:])
         if torch.is_autocast_enabled(weight.device.type):
             with torch.autocast(weight.device.type, enabled=False):
-                value, grad = self._of_starts(rows, labels, mask, nearest, seed, factor)
+                value, grad = self._evaluate_participating(rows, labels, mask, nearest, seed, factor)
         else:
-            value, grad = self._of_starts(rows, labels, mask, nearest, seed, factor)
+            value, grad = self._evaluate_participating(rows, labels, mask, nearest, seed, factor)
         return value.to(weight.dtype).view(shape[:-2]), grad.to(weight.dtype).view(shape)
 
-    def _of_starts(
+    def _evaluate_participating(
         self,
         rows: Tensor,
         labels: Tensor | None,
@@ -142,7 +146,7 @@ class Loss(abc.ABC):
         seed: int | None,
         factor: float,
     ) -> tuple[Tensor, Tensor]:
-        """Value `(B,)` and gradient `(B, n, d)` of rows `(B, n, d)`."""
+        """Return value `(B,)` and gradient `(B, n, d)` of rows `(B, n, d)`, of which some may take no part."""
         batch, n, _ = rows.shape
         length = row_lengths(rows)
         if labels is not None:
@@ -161,19 +165,19 @@ class Loss(abc.ABC):
             if not bool(length[k, some].isfinite().all()):
                 value[k], grad[k] = torch.nan, torch.nan
                 continue
-            one, partial = self.evaluate(
+            partial_value, partial_grad = self.evaluate(
                 rows[k : k + 1, some],
                 length[k : k + 1, some],
                 None if labels is None else labels[k : k + 1, some],
                 None if nearest is None else _renumbered(nearest[k], some)[None],
                 factor,
             )
-            value[k] = one[0]
-            grad[k, some] = partial[0].to(grad.dtype)
+            value[k] = partial_value[0]
+            grad[k, some] = partial_grad[0].to(grad.dtype)
         return value, grad
 
     def taking_part(self, length: Tensor, mask: Tensor | None, seed: int | None) -> Tensor | None:
-        """Rows that take part, `(B, n)` booleans; None where every row does and is finite."""
+        """Return which rows take part, `(B, n)` booleans; None if all do and are finite."""
         batch, n, _ = length.shape
         if n > 1 and batch and mask is None and self.sample is None:
             least, most = (bound.item() for bound in length.aminmax())
@@ -181,11 +185,11 @@ class Loss(abc.ABC):
                 return None
         finite = length.isfinite()
         reach = length.where(finite, 0.0).amax(dim=1, keepdim=True) if n else length
-        kept = ((length > self.dead * reach) | ~finite)[..., 0]  # what is not a number is not lost in silence
+        kept = ((length > self.dead * reach) | ~finite)[..., 0]  # rows that are not finite make the result NaN
         if mask is not None:
             kept = kept & (mask if mask.ndim < 2 else mask.reshape(batch, n)).to(kept.device)
         if self.sample is not None:
-            generator = torch.Generator().manual_seed(next(_subsets) if seed is None else seed)
+            generator = torch.Generator().manual_seed(next(_subset_seeds) if seed is None else seed)
             drawn = torch.rand(batch, n, generator=generator).to(kept.device).masked_fill_(~kept, torch.inf)
             order = drawn.argsort(dim=-1)
             count = (kept.sum(dim=-1, keepdim=True) * self.sample).round().long().clamp_min_(2)
@@ -204,14 +208,14 @@ class Loss(abc.ABC):
         active: Tensor | None = None,
         factor: float = 1.0,
     ) -> Tensor:
-        """The loss of the rows of `weight` `(..., n, d)`, shape `(...)`, differentiable once.
+        """Return the loss of the rows of `weight` `(..., n, d)`, shape `(...)`, differentiable once.
 
-        The arguments are those of `value_and_grad`. `seed` may be a tensor on the CPU, and `active` one that
-        says whether the loss is taken at all, or is zero: so schedules do not split a compiled graph.
+        Arguments as for `value_and_grad`. `seed` may be a tensor on the CPU. If `active`, a boolean tensor on the
+        CPU, is false, the loss is zero and not computed; as a tensor it does not split a compiled graph.
 
         Raises:
-            InvalidParameterError: if `weight` is no dense floating-point tensor of rows with d >= 2, or the
-                shape or dtype of another argument does not fit it.
+            InvalidParameterError: if `weight` is not a dense floating-point tensor of rows with d >= 2, or the shape or
+                dtype of another argument does not match it.
         """
         _check(weight, labels, mask, nearest)
         if isinstance(seed, int):
@@ -219,28 +223,29 @@ class Loss(abc.ABC):
         if not torch.compiler.is_compiling() and _tangent(weight) is not None:
             requirement = "differentiated backwards: its forward derivative is not known"
             raise InvalidParameterError("weight", requirement, "a tensor with a tangent", "Use `torch.autograd.grad`.")
-        value: Tensor = _loss(weight, self.key, labels, mask, nearest, seed, active, factor)[0]
+        value: Tensor = apply_loss(weight, self.key, labels, mask, nearest, seed, active, factor)[0]
         return value
 
 
 def _tangent(weight: Tensor) -> Tensor | None:
-    """Of forward differentiation, if that is going on."""
+    """Return the tangent of forward-mode differentiation, or None."""
     return forward_ad.unpack_dual(weight).tangent  # type: ignore[no-any-return, no-untyped-call]
 
 
 def _is_real(value: object) -> bool:
+    """Return True for a real number that is not a bool."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def _renumbered(nearest: Tensor, some: Tensor) -> Tensor:
-    """Neighbours `(n,)` as numbers among the rows `some`, `(m,)`; -1 where the neighbour is not among them."""
+    """Return nearest rows `(n,)` as indices into the rows `some`, `(m,)`; -1 where the nearest is not among them."""
     position = torch.full((len(nearest) + 1,), -1, device=nearest.device)  # the last one stands for -1
     position[some] = torch.arange(len(some), device=nearest.device)
     return position[nearest[some]]
 
 
 def _check(weight: Tensor, labels: Tensor | None, mask: Tensor | None, nearest: Tensor | None) -> None:
-    """Refuse what has no angles, and arguments that do not fit the rows."""
+    """Raise an error for a weight without angles, and for arguments that do not match its rows."""
     if not isinstance(weight, Tensor) or not weight.is_floating_point():
         raise InvalidParameterError("weight", "a floating-point tensor", getattr(weight, "dtype", type(weight)))
     if weight.dtype.itemsize < 2:
@@ -268,71 +273,3 @@ def _check(weight: Tensor, labels: Tensor | None, mask: Tensor | None, nearest: 
     if nearest is not None and (nearest.dtype != torch.long or nearest.shape != weight.shape[:-1]):
         requirement = f"row numbers of shape {tuple(weight.shape[:-1])}"
         raise InvalidParameterError("nearest", requirement, f"{nearest.dtype} {tuple(nearest.shape)}")
-
-
-# --- the operator ---------------------------------------------------------------------------------
-
-
-@torch.library.custom_op("tammes::loss", mutates_args=())
-def _loss(
-    weight: Tensor,
-    key: str,
-    labels: Tensor | None,
-    mask: Tensor | None,
-    nearest: Tensor | None,
-    seed: Tensor | None,
-    active: Tensor | None,
-    factor: float,
-) -> tuple[Tensor, Tensor]:
-    """Value and gradient of the loss that is written out in `key`."""
-    if active is not None and not active.item():
-        return weight.new_zeros(weight.shape[:-2]), weight.new_zeros(weight.shape)
-    draw = None if seed is None else int(seed.item())
-    return known_as(key).value_and_grad(weight, labels=labels, mask=mask, nearest=nearest, seed=draw, factor=factor)
-
-
-@functools.lru_cache(maxsize=256)
-def known_as(key: str) -> Loss:
-    """The loss of these words, such as `MMA(antipodal=False, reduction='mean')`."""
-    call = ast.parse(key, mode="eval").body
-    assert isinstance(call, ast.Call)
-    assert isinstance(call.func, ast.Name)
-    return _KINDS[call.func.id](**{str(option.arg): ast.literal_eval(option.value) for option in call.keywords})
-
-
-@_loss.register_fake
-def _shapes(
-    weight: Tensor,
-    key: str,  # noqa: ARG001
-    labels: Tensor | None,  # noqa: ARG001
-    mask: Tensor | None,  # noqa: ARG001
-    nearest: Tensor | None,  # noqa: ARG001
-    seed: Tensor | None,  # noqa: ARG001
-    active: Tensor | None,  # noqa: ARG001
-    factor: float,  # noqa: ARG001
-) -> tuple[Tensor, Tensor]:
-    return weight.new_empty(weight.shape[:-2]), weight.new_empty(weight.shape)
-
-
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:  # noqa: ARG001
-    ctx.save_for_backward(output[1])
-    ctx.set_materialize_grads(False)
-
-
-def _backward(ctx: Any, upstream: Tensor | None, second: Tensor | None) -> tuple[Tensor | None, ...]:
-    if second is not None:
-        raise RuntimeError("The losses of tammes are differentiable once; their gradient has no gradient.")
-    (grad,) = ctx.saved_tensors
-    product = None if upstream is None else _times(upstream, grad)
-    return product, None, None, None, None, None, None, None
-
-
-def _times(upstream: Tensor, grad: Tensor) -> Tensor:
-    """The product; a pass over a large weight is worth saving where the factor is one, as in `criterion + reg()`."""
-    at_hand = type(upstream) is Tensor and upstream.device.type == "cpu" and upstream.ndim == 0
-    if at_hand and not torch.is_grad_enabled() and upstream.item() == 1.0:
-        return grad
-    return upstream[..., None, None] * grad
-
-
-_loss.register_autograd(_backward, setup_context=_keep)

@@ -1,4 +1,4 @@
-"""Each loss as a module: `losses.MMALoss()(weight)`, also a `weight_regularizer` of pytorch-metric-learning."""
+"""The losses as modules: `losses.MMALoss()(weight)`, or a `weight_regularizer` of pytorch-metric-learning."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["CosineLoss", "LogarithmicLoss", "MMALoss", "OrthogonalLoss", "RieszF
 
 
 class _LossModule(torch.nn.Module):
-    """A loss as a module: `forward` takes rows `(..., n, d)` and returns shape `(...)`.
+    """A module without parameters whose `forward` takes rows `(..., n, d)` and returns the loss, shape `(...)`.
 
     `options` are `antipodal`, `reduction`, `sample`, `dead`, `block_size`: see `losses.Loss`.
     """
@@ -25,11 +25,11 @@ class _LossModule(torch.nn.Module):
         self.loss = loss
 
     def forward(self, weight: Tensor, labels: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        """The loss of the rows of `weight`; `labels` and `mask` as for `losses.mma`."""
+        """Return the loss of the rows of `weight`; `labels` and `mask` as for `losses.mma`."""
         return self.loss(weight, labels=labels, mask=mask)
 
     def extra_repr(self) -> str:
-        """Shown by `print(module)`."""
+        """Return the loss and its options, for `print(module)`."""
         return repr(self.loss)
 
 

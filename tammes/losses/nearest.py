@@ -1,8 +1,8 @@
 """Losses over every row and its nearest row: MMA and cosine.
 
-`(1/m) sum_i phi(theta_i)`, theta_i the angle of row i to its nearest row, m the number of rows that have
-one. Cost: the cosines, O(n^2 d) time in tiles, to find who is nearest; then O(n d) for the angles and
-their gradient, in chunks of rows. With known neighbours only the second part is left.
+`(1/m) sum_i phi(theta_i)`, theta_i the angle of row i to its nearest row, m the number of rows that have one. The
+nearest rows are found from all cosines, in tiles, O(n^2 d) time; the angles and their gradient then take O(n d), in
+chunks of rows. Where the nearest rows are given, only the second part is computed.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ import torch
 from torch import Tensor
 
 from tammes.base.torch_geometry import block_dtype, nearest_rows, on_gpu, pair_tangents, row_lengths, slices, unit_rows
-from tammes.losses.loss import Loss, known_as
+from tammes.losses.loss import Loss
+from tammes.losses.torch_operator import known_as
 
 __all__ = ["MMA", "Cosine", "NearestLoss", "are_row_numbers"]
 
-_WIDE = 1 << 15  # numbers in a float32 weight from which it is not widened to float64
-_UNKNOWN = -2  # a neighbour that was never looked up
-_STEEP = 0.99  # cosines beyond, whose angles and tangents take the half-angle form
+_LARGE = 1 << 15  # weights below float64 with at least so many numbers are not converted to float64 as a whole
+_UNKNOWN = -2  # marks a nearest row that has not been searched for
+_STEEP = 0.99  # where |cos| is larger, arccos loses digits and the half-angle form is used
 
 
 class NearestLoss(Loss):
@@ -31,32 +32,36 @@ class NearestLoss(Loss):
 
     @abc.abstractmethod
     def potential(self, theta: Tensor) -> tuple[Tensor, Tensor]:
-        """`phi(theta)` and `phi'(theta)`, theta in radians."""
+        """Return `phi(theta)` and `phi'(theta)`, theta in radians."""
 
     def nearest(self, weight: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Nearest row of every row as this loss sees them, to be used for a while: see `value_and_grad`.
+        """Return the nearest row of every row, for use in several later calls of `value_and_grad`.
 
         Args:
             weight: rows of any length, `(..., n, d)`.
-            mask: rows that take part, `(n,)` or `(..., n)`.
+            mask: True for rows that take part, `(n,)` or `(..., n)`.
 
         Returns:
-            Row numbers `(..., n)`; -1 for rows that take no part, and where there is no other row.
+            Indices `(..., n)`; -1 for rows that take no part, and where there is no other row. With `antipodal`, of the
+            nearest line.
         """
         found = self.unknown(weight)
         self.refresh_(found, weight, torch.tensor(True), mask)
         return found
 
     def unknown(self, weight: Tensor) -> Tensor:
-        """Neighbours `(..., n)` that were never looked up, for `refresh_`."""
+        """Return indices `(..., n)` that mark the nearest rows as not yet searched for, to pass to `refresh_`."""
         return torch.full(weight.shape[:-1], _UNKNOWN, device=weight.device)
 
     def refresh_(self, nearest: Tensor, weight: Tensor, due: Tensor, mask: Tensor | None = None) -> None:
-        """Write `nearest(weight, mask)` into `nearest`, if `due` (on the CPU) is true, or it was never written."""
+        """Write `nearest(weight, mask)` into `nearest` if `due` is true, or if it has never been written.
+
+        `due` is a boolean tensor on the CPU, so that a schedule does not split a compiled graph.
+        """
         _refresh(nearest, weight.detach(), self.key, due, mask)
 
     def nearest_of(self, rows: Tensor, mask: Tensor | None) -> Tensor:
-        """`nearest` of rows `(B, n, d)`, outside of any graph."""
+        """Return `nearest` of rows `(B, n, d)`, outside of any autograd graph."""
         length = row_lengths(rows)
         options: dict[str, Any] = {"block_size": self.block_size, "antipodal": self.antipodal}
         kept = self.taking_part(length, mask, None)
@@ -72,16 +77,16 @@ class NearestLoss(Loss):
     def evaluate(
         self, rows: Tensor, length: Tensor, labels: Tensor | None, nearest: Tensor | None, factor: float
     ) -> tuple[Tensor, Tensor]:
-        """See `Loss.evaluate`."""
-        wide = rows.dtype != torch.float64 and rows.numel() >= _WIDE
+        """Return value and gradient; see `Loss.evaluate`."""
+        wide = rows.dtype != torch.float64 and rows.numel() >= _LARGE
         unit = None if wide else unit_rows(rows, length)  # (B, n, d) float64
-        complete = labels is None and nearest is None  # then every row has a nearest one
+        complete = labels is None and nearest is None  # then every row has a nearest row
         if nearest is None:
             blocks = None if unit is None else unit.to(block_dtype(rows))
             options: dict[str, Any] = {"block_size": self.block_size, "antipodal": self.antipodal, "labels": labels}
             nearest = nearest_rows(rows, length, blocks, **options)  # (B, n)
         if unit is not None and complete:
-            return self._of_all(unit, length, nearest, factor)
+            return self._evaluate_complete(unit, length, nearest, factor)
         batch, n, d = rows.shape
         scale = length.new_full((batch, 1), factor)
         if self.reduction == "mean":
@@ -90,15 +95,15 @@ class NearestLoss(Loss):
         pairs = _Pairs(self, rows, length, there.view(-1), scale.expand(batch, n).reshape(-1, 1))
         some = (there.view(-1) >= 0).nonzero()[:, 0]
         if wide:
-            some = pairs.add_wide(some)
+            some = pairs.add_resolved(some)
         else:
             pairs.grad = torch.zeros_like(pairs.flat, dtype=block_dtype(rows))
         for chunk in slices(len(some), d):
             pairs.add_exact(some[chunk])
         return (pairs.phi.view(batch, n) * scale).sum(dim=-1), pairs.grad.view_as(rows)
 
-    def _of_all(self, unit: Tensor, length: Tensor, nearest: Tensor, factor: float) -> tuple[Tensor, Tensor]:
-        """Value and gradient where every row looks at another, by the half-angle form: all at once."""
+    def _evaluate_complete(self, unit: Tensor, length: Tensor, nearest: Tensor, factor: float) -> tuple[Tensor, Tensor]:
+        """Return value and gradient where every row has a nearest row, by the half-angle form in float64."""
         batch, n, d = unit.shape
         if batch > 1:
             nearest = nearest + torch.arange(0, batch * n, n, device=unit.device)[:, None]
@@ -107,7 +112,7 @@ class NearestLoss(Loss):
         sign = _signs(flat, v) if self.antipodal else None
         theta, toward, back = pair_tangents(flat, v if sign is None else v.mul_(sign), None, there, n)
         phi, slope = self.potential(theta)
-        # Moving u towards its neighbour shrinks the angle: d theta / d u = -toward.
+        # Moving u towards its nearest row reduces the angle: d theta / d u = -toward.
         scale = factor if self.reduction == "sum" else factor / n
         slope = slope.mul_(-scale)[:, None]
         grad = toward.mul_(slope).index_add_(0, there, back.mul_(slope if sign is None else slope * sign))
@@ -115,27 +120,27 @@ class NearestLoss(Loss):
 
 
 def _signs(u: Tensor, v: Tensor) -> Tensor:
-    """Which end of its line is nearer to u: 1 for v and -1 for -v, `(m, 1)`."""
+    """Return 1 where v is nearer to u than -v is, else -1, shape `(m, 1)`."""
     return torch.where((u * v).sum(dim=-1, keepdim=True) < 0.0, -1.0, 1.0)
 
 
 def are_row_numbers(nearest: object) -> bool:
-    """Whether this may be neighbours `(..., n)`: whole numbers below n, or negative where there is none."""
+    """Return True for a tensor `(..., n)` of indices of rows, negative where there is none."""
     if not isinstance(nearest, Tensor) or nearest.dtype != torch.long or nearest.ndim < 1:
         return False
     return nearest.numel() == 0 or (int(nearest.min()) >= _UNKNOWN and int(nearest.max()) < nearest.shape[-1])
 
 
 class _Pairs:
-    """Rows `(B, n, d)` and the row that some of them look at: phi of the angles, and its gradient, in chunks."""
+    """Sums phi, and its gradient, over rows `(B, n, d)` and the nearest rows that some of them have, in chunks."""
 
     def __init__(self, loss: NearestLoss, rows: Tensor, length: Tensor, there: Tensor, scale: Tensor) -> None:
         self._loss, self._n = loss, rows.shape[1]
         self.flat = rows.view(-1, rows.shape[2])
         self._length = length.view(-1, 1)
-        self._there = there  # (N,), among all rows of the batch; -1 for nobody
-        self._scale = scale  # (N, 1): what phi of each row is multiplied by
-        self.phi = torch.zeros_like(self._length)  # stays zero where a row looks at nobody
+        self._there = there  # (N,), indices into all rows of the batch; -1 for none
+        self._scale = scale  # (N, 1): the factor of phi for each row
+        self.phi = torch.zeros_like(self._length)  # remains zero for rows without a nearest row
         self.grad = self.flat.new_zeros(0)
 
     def add_exact(self, here: Tensor) -> None:
@@ -154,19 +159,19 @@ class _Pairs:
         self.grad.index_add_(0, here, toward.mul_(slope / length).to(self.grad.dtype))
         self.grad.index_add_(0, there, back.mul_(slope / length_there).to(self.grad.dtype))
 
-    def add_wide(self, some: Tensor) -> Tensor:
-        """Add the pairs whose angle is plain from its cosine, in float32; the rows that are left over."""
+    def add_resolved(self, some: Tensor) -> Tensor:
+        """Add the pairs whose angle float32 resolves by its cosine, and return the rows of the other pairs."""
         flat = self.flat.float()
         there = self._there[some]
         lengths = self._length[some], self._length[there]
         cosine = _dots(flat, some, there)[:, None] / (lengths[0] * lengths[1])
-        doubtful = cosine.abs() > _STEEP
+        steep = cosine.abs() > _STEEP
         sign = torch.where(cosine < 0.0, -1.0, 1.0) if self._loss.antipodal else 1.0
-        cosine = (cosine * sign).masked_fill_(doubtful, 0.0)
+        cosine = (cosine * sign).masked_fill_(steep, 0.0)
         phi, slope = self._loss.potential(cosine.acos())
         self.phi[some] = phi
-        # d theta / d u = -(v - c u) / sin theta, at either end: the gradient is a sparse matrix times the rows.
-        pull = (slope * self._scale[some] / (1.0 - cosine.square()).sqrt()).masked_fill_(doubtful, 0.0)
+        # d theta / d u = -(v - c u) / sin theta at both ends, so the gradient is a sparse matrix times the rows.
+        pull = (slope * self._scale[some] / (1.0 - cosine.square()).sqrt()).masked_fill_(steep, 0.0)
         own = torch.zeros_like(self._length)
         own.index_add_(0, some, pull * cosine / lengths[0].square())
         own.index_add_(0, there, pull * cosine / lengths[1].square())
@@ -181,15 +186,15 @@ class _Pairs:
             mode="sum",
             per_sample_weights=torch.cat([own, cross, cross])[row, 0].float(),
         )
-        return some[doubtful[:, 0]]
+        return some[steep[:, 0]]
 
 
 def _dots(flat: Tensor, here: Tensor, there: Tensor) -> Tensor:
-    """Products of the rows `here` (ascending) and `there` of float32 rows `(N, d)`, `(m,)` float64."""
+    """Return dot products of the rows `here` (ascending) and `there` of float32 rows `(N, d)`, `(m,)` float64."""
     if on_gpu(flat):
         parts = [(flat[here[part]] * flat[there[part]]).sum(dim=-1) for part in slices(len(here), flat.shape[1])]
         return torch.cat(parts).double() if parts else flat.new_zeros(0, dtype=torch.float64)
-    # A sparse matrix with these places, filled from the product of the rows: no copy of them is made.
+    # The entries of rows @ rows.T at these places, without copies of the rows.
     ends = torch.zeros(len(flat) + 1, dtype=torch.long)
     torch.cumsum(torch.bincount(here, minlength=len(flat)), 0, out=ends[1:])
     size = (len(flat), len(flat))
@@ -198,14 +203,14 @@ def _dots(flat: Tensor, here: Tensor, there: Tensor) -> Tensor:
     return products.double()
 
 
-with warnings.catch_warnings():  # torch says once that its sparse matrices are young: here, where nobody is disturbed
+with warnings.catch_warnings():  # torch warns once that sparse CSR tensors are in beta; the warning is spent here
     warnings.simplefilter("ignore")
     torch.sparse_csr_tensor(torch.zeros(2, dtype=torch.long), torch.zeros(0, dtype=torch.long), torch.zeros(0), (1, 1))
 
 
 @torch.library.custom_op("tammes::refresh", mutates_args=("nearest",))
 def _refresh(nearest: Tensor, weight: Tensor, key: str, due: Tensor, mask: Tensor | None) -> None:
-    """Nearest rows as the loss that is written out in `key` sees them, written in place."""
+    """Write the nearest rows of the loss that `key` names into `nearest`, if due or never written."""
     if not due.item() and nearest.numel() and nearest.flatten()[0].item() != _UNKNOWN:
         return
     loss = known_as(key)
@@ -218,7 +223,7 @@ def _refresh(nearest: Tensor, weight: Tensor, key: str, due: Tensor, mask: Tenso
 @final
 @dataclass(frozen=True)
 class MMA(NearestLoss):
-    """Maximise the Minimal Angles: `-(1/n) sum_i min_j theta_ij` (Eq. 6).
+    """MMA, maximising the minimal angles: `-(1/n) sum_i min_j theta_ij` (Eq. 6).
 
     For one pair the gradient has length `1/|w|` at every angle (Eq. 8).
     """
@@ -226,20 +231,20 @@ class MMA(NearestLoss):
     name = "mma"
 
     def potential(self, theta: Tensor) -> tuple[Tensor, Tensor]:
-        """`-theta` and `-1`."""
+        """Return `-theta` and `-1`."""
         return -theta, torch.full_like(theta, -1.0)
 
 
 @final
 @dataclass(frozen=True)
 class Cosine(NearestLoss):
-    """The largest cosine of every row: `(1/n) sum_i max_j cos theta_ij` (Eq. 5).
+    """Mean of the largest cosine of every row: `(1/n) sum_i max_j cos theta_ij` (Eq. 5).
 
-    For one pair the gradient has length `sin theta / |w|` (Eq. 7): it vanishes for near-copies.
+    For one pair the gradient has length `sin theta / |w|` (Eq. 7), which vanishes as the angle goes to zero.
     """
 
     name = "cosine"
 
     def potential(self, theta: Tensor) -> tuple[Tensor, Tensor]:
-        """`cos theta` and `-sin theta`."""
+        """Return `cos theta` and `-sin theta`."""
         return theta.cos(), -theta.sin()

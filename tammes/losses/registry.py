@@ -1,4 +1,4 @@
-"""The losses by their names."""
+"""The registry of the losses by name."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ LOSSES: dict[str, Callable[..., Loss]] = {
     "logarithmic": Logarithmic,
     "orthogonal": Orthogonal,
 }
-"""Every loss by its name; each entry makes the loss from its options."""
+"""Class of every loss by its name; called with options, it returns the loss."""
 
 
 def get(name: str | Loss, s: float = 2.0, **options: Any) -> Loss:
-    """The loss of that name; a `Loss` is returned as it is.
+    """Return the loss of a name; a `Loss` is returned unchanged.
 
     Args:
         name: a key of `LOSSES`.
-        s: the Riesz exponent, used by Riesz-Fisher alone.
+        s: the Riesz exponent, used by Riesz-Fisher only.
         options: `antipodal`, `reduction`, `sample`, `dead`, `block_size`: see `Loss`.
 
     Raises:
         UnknownNameError: if no loss has this name.
-        InvalidParameterError: if s is not positive, an option is out of range, or options come with a `Loss`.
+        InvalidParameterError: if s is not positive, an option is out of range, or options are given with a `Loss`.
 
     Example:
         >>> get("riesz-fisher", s=1).name

@@ -40,8 +40,8 @@ def test_gradients_are_those_of_the_naive_form(loss, shape, block_size):
 
 @every_energy
 @pytest.mark.parametrize("antipodal", [False, True])
-def test_close_pairs_in_every_place_of_the_tiles(loss, antipodal):
-    """Copies and antipodes nearer than 2 - 2 cos resolves, within a tile and across tiles."""
+def test_close_pairs_within_and_across_tiles(loss, antipodal):
+    """Copies and antipodes closer than 2 - 2 cos resolves."""
     points = oracles.random_code(40, 3)
     for k, sign in ((1, 1.0), (20, -1.0), (39, 1.0)):
         points[k] = sign * oracles.normalized(points[[0]] + 1e-5 * k * points[[k]])[0]
@@ -69,7 +69,7 @@ def test_orthogonality_is_least_at_right_angles():
 
 
 @pytest.mark.slow
-def test_a_layer_of_copies_is_bounded_in_memory_and_finite():
+def test_a_layer_of_copies_has_a_finite_loss_and_gradient():
     weight = rows(1, 70, dtype=torch.float32).expand(300, 70).clone()
     for loss in ENERGIES:
         value, grad = loss.value_and_grad(weight)
@@ -78,5 +78,5 @@ def test_a_layer_of_copies_is_bounded_in_memory_and_finite():
 
 
 @pytest.mark.parametrize("s", [2, np.float64(2.0), np.float32(2.0)])
-def test_exponents_of_other_kinds_of_number(s):
+def test_numbers_of_numpy_are_exponents(s):
     assert losses.riesz_fisher(rows(5, 3), s).item() == losses.riesz_fisher(rows(5, 3), 2.0).item()

@@ -1,4 +1,4 @@
-"""Functions: their formulas on codes whose angles are known, and their options."""
+"""The losses as functions: closed forms on the square, and their options."""
 
 import math
 
@@ -24,12 +24,12 @@ def test_every_loss_has_a_function():
 
 
 @pytest.mark.parametrize(("function", "value", "_"), FUNCTIONS.values(), ids=FUNCTIONS)
-def test_the_square(function, value, _):
+def test_the_value_of_the_square(function, value, _):
     assert function(SQUARE).item() == pytest.approx(value, abs=1e-14)
 
 
 @pytest.mark.parametrize(("function", "_", "value"), [FUNCTIONS[k] for k in ("mma", "orthogonal")])
-def test_two_lines(function, _, value):
+def test_the_value_of_the_lines_of_the_square(function, _, value):
     if function is losses.mma:  # opposite ends are one line: at angle zero to itself
         assert function(SQUARE, antipodal=True).item() == pytest.approx(0.0, abs=1e-14)
         assert function(SQUARE[:2], antipodal=True).item() == pytest.approx(value, abs=1e-14)
@@ -47,4 +47,6 @@ def test_labels_masks_and_options_reach_the_loss(function, value, _):
         float(oracles.loss_with_options(function.__name__.replace("_", "-"), doubled.numpy(), labels=labels.tolist())),
         abs=1e-14,
     )
-    assert function(SQUARE, sample=0.5, reduction="sum", block_size=3).isfinite()
+    terms = 4 if function in (losses.mma, losses.cosine) else 12
+    found = function(SQUARE, sample=1.0, dead=0.5, reduction="sum", block_size=3)
+    assert found.item() == pytest.approx(terms * value, abs=1e-13)

@@ -16,11 +16,11 @@ MODULES = [
 ]
 
 
-def test_every_loss_has_both_faces():
+def test_every_loss_has_a_module():
     assert {module.loss.name for module, _ in MODULES} == set(losses.LOSSES)
 
 
-@pytest.mark.parametrize(("module", "function"), MODULES, ids=lambda face: getattr(face, "__name__", None))
+@pytest.mark.parametrize(("module", "function"), MODULES, ids=lambda form: getattr(form, "__name__", None))
 def test_modules_equal_functions(module, function):
     weight = rows(2, 8, 3)
     torch.testing.assert_close(module(weight), function(weight), rtol=1e-14, atol=0.0)

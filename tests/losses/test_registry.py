@@ -1,4 +1,4 @@
-"""The registry: every loss by its name, and what happens to other names."""
+"""The registry of losses: known and unknown names, options."""
 
 import math
 
@@ -12,12 +12,12 @@ NAMES = sorted(losses.LOSSES)
 every_loss = pytest.mark.parametrize("name", NAMES)
 
 
-def test_every_loss_has_its_naive_form():
+def test_every_loss_has_an_oracle():
     assert set(losses.LOSSES) == set(oracles.LOSSES)
 
 
 @every_loss
-def test_get(name):
+def test_get_finds_a_loss_by_name_and_returns_losses_unchanged(name):
     loss = losses.get(name)
     assert loss.name == name
     assert losses.get(loss) is loss
@@ -45,7 +45,7 @@ def test_unknown_names_list_the_known_ones_closest_first(typo, closest):
 
 
 @pytest.mark.parametrize("s", [0, -1.0, math.nan, math.inf, "2", None, 1j])
-def test_exponents_that_are_not_positive_numbers(s):
+def test_exponents_that_are_not_positive_numbers_are_refused(s):
     with pytest.raises(InvalidParameterError, match="`s` must be a positive finite number"):
         losses.get("riesz-fisher", s=s)
     with pytest.raises(InvalidParameterError):
@@ -70,18 +70,18 @@ def test_options_reach_the_loss():
         ({"block_size": 2.0}, "`block_size`"),
     ],
 )
-def test_options_out_of_range(name, options, said):
+def test_options_out_of_range_are_refused(name, options, said):
     with pytest.raises(InvalidParameterError, match=said):
         losses.get(name, **options)
 
 
 @every_loss
-def test_unknown_reductions(name):
+def test_unknown_reductions_are_refused(name):
     with pytest.raises(UnknownNameError, match=r"`reduction` must be one of: mean, sum\. Got .none."):
         losses.get(name, reduction="none")
 
 
 def test_options_beside_a_loss_are_refused():
-    # They would change nothing, and nobody would notice.
+    # They would have no effect.
     with pytest.raises(InvalidParameterError, match=r"name where options are given.*antipodal=True"):
         losses.get(losses.MMA(), antipodal=True)
