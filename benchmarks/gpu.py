@@ -25,14 +25,15 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tammes.base import geometry
-from tammes.base.budget import Budget, Progress
 from tammes.base.errors import DeviceError
 from tammes.base.geometry import Floats
 from tammes.bench.machine import describe_machine
 from tammes.bounds import best as bounds
 from tammes.constructions.spread import equal_area, fibonacci
-from tammes.global_search.many import many_search
-from tammes.global_search.tensor import tensor_search
+from tammes.global_search.loop import run_search
+from tammes.global_search.methods import choose_on_device
+from tammes.global_search.problem import Problem
+from tammes.global_search.state import Limits
 from tammes.solvers import device_memory
 from tammes.solvers.ladder import tensor_forces as forces
 from tammes.solvers.ladder import tensor_lists as neighbourhoods
@@ -40,6 +41,7 @@ from tammes.solvers.ladder.tensor import descend, ladder
 from tammes.solvers.ladder.tensor_forces import All, Evaluate
 from tammes.solvers.ladder.tensor_lists import Neighbourhoods, neighbours_within, truncation
 from tammes.solvers.sgd import resolve_device
+from tammes.storage.result import Result
 
 FOLDER = Path(__file__).parent
 STORE = FOLDER / "gpu.json"
@@ -89,7 +91,7 @@ def random_starts(count: int, n: int, d: int) -> Floats:
 
 def starts(device: torch.device, pairs: int, d: int, n: int) -> dict[str, Any]:
     """Random starts up the ladder 4 to 1,024: the device's batch, eager and as one kernel; one core, compiled."""
-    from tammes.solvers.ladder import compiled
+    from tammes.solvers.ladder.compiled import CompiledLadder
 
     count = device_memory.batch(n, d, device)
     points = random_starts(count, n, d)
@@ -105,7 +107,7 @@ def starts(device: torch.device, pairs: int, d: int, n: int) -> dict[str, Any]:
     def on_core() -> float:
         began = time.perf_counter()
         for start in few:
-            compiled.descend(start, exponents=LADDER)
+            CompiledLadder(tuple(LADDER), iterations=150, gradient_tol=1e-6).run(start[None])
         return len(few) / (time.perf_counter() - began)
 
     on_core()  # compiles
@@ -119,33 +121,41 @@ def starts(device: torch.device, pairs: int, d: int, n: int) -> dict[str, Any]:
 
 def target(device: torch.device, pairs: int, d: int, n: int, degrees: float, most: float) -> dict[str, Any]:
     """Wall seconds to an angle: batches on the device, the search of `solve` on one core."""
-    from tammes.global_search.crew import Crew
-    from tammes.global_search.session import search
+    from tammes.global_search.api import search
+    from tammes.global_search.executors.opening import open_executor
 
     found: dict[str, list[float]] = {"core": [], "device": []}
-    with Crew(1) as crew:
-        search(8, 3, starts=4, crew=crew)  # compiles
+    with open_executor(1) as pool:
+        search(8, 3, starts=4, pool=pool)  # compiles
         for seed in range(pairs):
             began = time.perf_counter()
-            result = search(n, d, time_limit=most, target=degrees, seed=seed, crew=crew)
+            result = search(n, d, time_limit=most, target=degrees, seed=seed, pool=pool)
             spent = time.perf_counter() - began
             found["core"].append(spent if result.code.min_angle_degrees >= degrees - 1e-7 else math.inf)
             found["device"].append(to_target(device, d, n, degrees, most, seed))
     return {name: statistics.median(each) for name, each in found.items()}
 
 
+def search_on(device: torch.device, n: int, d: int, limits: Limits, seed: int = 0) -> Result:
+    """The search of `solve` on a device."""
+    problem = Problem(n, d, seed)
+    method = choose_on_device(problem, limits, str(device))
+    with method.executor() as executor:
+        return run_search(
+            problem,
+            method.strategy,
+            method.solver,
+            executor,
+            method.limits,
+            state=method.state(problem),
+        )
+
+
 def to_target(device: torch.device, d: int, n: int, degrees: float, most: float, seed: int) -> float:
-    """Wall seconds of `tensor_search` until its code measures so many degrees; infinite where it does not."""
-    best = [0.0]
-
-    def note(event: Progress) -> None:
-        if event.phase == "polish":
-            best[0] = max(best[0], event.min_angle)
-
+    """Wall seconds of a search in batches until its code measures so many degrees; infinite where it does not."""
     wanted = math.radians(degrees - 1e-7)
     began = time.perf_counter()
-    budget = Budget(most, stop=lambda: best[0] >= wanted)
-    result = tensor_search(n, d, starts=None, seed=seed, budget=budget, device=str(device), progress=note)
+    result = search_on(device, n, d, Limits(most, target=wanted), seed)
     spent = time.perf_counter() - began
     return spent if result.code.min_angle >= wanted else math.inf
 
@@ -225,13 +235,13 @@ def many(device: torch.device, pairs: int, d: int, n: int, most: float) -> dict[
         with cells.threads(1):
             row[f"core{p:.0f}"] = seconds(lambda rung=rung: rung.evaluate(spacing**2), torch.device("cpu"), pairs)
     before = 2.0 * math.sin(0.5 * geometry.min_angle(points)) / spacing
-    result = many_search(n, d, budget=Budget(most), device=str(device))
+    result = search_on(device, n, d, Limits(most))
     phase = result.phases[0]
     return row | {
         "start_over_bound": before,
         "chord_over_bound": phase["chord_over_bound"],
         "status": result.status.code,
-        "steps": phase["steps"],
+        "evaluations": phase["evaluations"],
         "seconds": result.seconds,
     }
 

@@ -41,10 +41,11 @@ from tammes.base.errors import InvalidPointsError
 from tammes.base.geometry import Floats
 from tammes.bench.cells import parse_rows
 from tammes.bench.machine import describe_machine
-from tammes.global_search.crew import Crew
-from tammes.global_search.hunt import Hunt, Limits
+from tammes.global_search.api import search
+from tammes.global_search.executors.executor import TaskExecutor
+from tammes.global_search.executors.opening import open_executor
 from tammes.global_search.problem import Problem
-from tammes.global_search.session import check_target
+from tammes.global_search.strategies.portfolio import Portfolio
 from tammes.storage import formats as files
 from tammes.storage.result import versions
 
@@ -262,14 +263,11 @@ def run_peer(peer: Peer, n: int, d: int, seed: int, watch: Watch) -> None:
         pass
 
 
-def run_ours(n: int, d: int, seed: int, degrees: float, limit: float, crew: Crew) -> tuple[float, float]:
+def run_ours(n: int, d: int, seed: int, degrees: float, limit: float, pool: TaskExecutor) -> tuple[float, float]:
     """Degrees that our search reached, and its CPU seconds; it ends at `degrees`, or after `limit` wall seconds."""
     began = time.process_time()
-    hunt = Hunt(Problem(n, d, seed))
-    hunt.run(Limits(limit, None, check_target(degrees, n, d)), crew=crew)
-    seconds = time.process_time() - began
-    best = hunt.pool.best
-    return (0.0 if best is None else SphericalCode(best.points).min_angle_degrees), seconds
+    result = search(n, d, seed=seed, time_limit=limit, target=degrees, pool=pool)
+    return result.code.min_angle_degrees, time.process_time() - began
 
 
 def allowance(n: int, d: int, seconds: float) -> float:
@@ -277,18 +275,18 @@ def allowance(n: int, d: int, seconds: float) -> float:
     return seconds * (LONGER if n * d > LARGE else 1.0)
 
 
-def run_row(n: int, d: int, seeds: int, seconds: float, crew: Crew) -> list[Cell]:
+def run_row(n: int, d: int, seeds: int, seconds: float, pool: TaskExecutor) -> list[Cell]:
     """Every peer and seed of one row, each followed by ours."""
     cells = []
     allowed = allowance(n, d, seconds)
     began = time.process_time()
-    Hunt(Problem(n, d))
+    Portfolio(Problem(n, d))
     setup = time.process_time() - began
     for seed in range(seeds):
         for name, peer in PEERS.items():
             watch = Watch(allowed)
             run_peer(peer, n, d, seed, watch)
-            found, spent = run_ours(n, d, seed, watch.degrees, PATIENCE * allowed, crew)
+            found, spent = run_ours(n, d, seed, watch.degrees, PATIENCE * allowed, pool)
             cells.append(Cell(n, d, name, seed, watch.degrees, watch.seconds, watch.near_seconds, found, spent, setup))
             print(
                 f"({d}, {n})  seed {seed}  {name:10s} {watch.degrees:.7f} @ {watch.seconds:.2f} s "
@@ -298,9 +296,9 @@ def run_row(n: int, d: int, seeds: int, seconds: float, crew: Crew) -> list[Cell
     return cells
 
 
-def warm_up(crew: Crew) -> None:
+def warm_up(pool: TaskExecutor) -> None:
     """Compile, import, and run everything once."""
-    Hunt(Problem(8, 3)).run(Limits(starts=40), crew=crew)
+    search(8, 3, starts=40, pool=pool)
     for peer in PEERS.values():
         run_peer(peer, 8, 3, 0, Watch(0.2))
 
@@ -454,12 +452,12 @@ def main() -> None:
     store = chosen.out.with_suffix(".json")
     cells = [] if chosen.fresh else stored(store, settings)
     torch.set_num_threads(1)
-    with threadpool_limits(1), Crew(1) as crew:
-        warm_up(crew)
+    with threadpool_limits(1), open_executor(1) as pool:
+        warm_up(pool)
         for n, d in rows:
             if any((cell.n, cell.d) == (n, d) for cell in cells):
                 continue
-            cells += run_row(n, d, chosen.seeds, chosen.seconds, crew)
+            cells += run_row(n, d, chosen.seeds, chosen.seconds, pool)
             store_cells(store, settings, cells)
             chosen.out.write_text(report(settings, cells))
     print(report(settings, cells))

@@ -32,10 +32,8 @@ from tammes import bounds
 from tammes.bench.machine import describe_machine
 from tammes.cli.values import sizes
 from tammes.codes.spherical_code import SphericalCode
-from tammes.global_search.crew import Crew, cores
-from tammes.global_search.hunt import Hunt, Limits
-from tammes.global_search.problem import Problem
-from tammes.global_search.session import check_target, search
+from tammes.global_search.api import search
+from tammes.global_search.executors.opening import open_executor
 from tammes.storage import formats as files
 from tammes.storage import tables
 
@@ -107,13 +105,13 @@ def table(d: int, wanted: list[int], seconds: float, seed: int) -> None:
     store, codes = HERE / f"d{d}.csv", HERE / f"d{d}.npz"
     rows = {int(row["n"]): row for row in csv.DictReader(store.open())} if store.exists() else {}
     points = dict(np.load(codes)) if codes.exists() else {}
-    with Crew(cores()) as crew:
+    with open_executor() as pool:
         for n in wanted:
             if n in rows:
                 continue
             known = tables.best_known_or_none(n, d)
             fine = known is not None and known.decimals >= 7
-            result = search(n, d, time_limit=seconds, target="best-known" if fine else None, seed=seed, crew=crew)
+            result = search(n, d, time_limit=seconds, target="best-known" if fine else None, seed=seed, pool=pool)
             degrees, phase = result.code.min_angle_degrees, result.phases[0]
             rows[n] = {
                 "n": n,
@@ -188,17 +186,16 @@ def targets(seeds: int) -> None:
         "| (d, n) | target | allowed | median | runs |",
         "|---|---:|---:|---:|---|",
     ]
-    with Crew(1) as crew:
-        Hunt(Problem(8, 3)).run(Limits(starts=40), crew=crew)  # compile
+    with open_executor(1) as pool:
+        search(8, 3, starts=40, pool=pool)  # compile
         for d, n, degrees, allowed in TARGETS:
             runs = []
             for seed in range(seeds):
-                hunt = Hunt(Problem(n, d, seed))
                 began = time.process_time()
-                hunt.run(Limits(max(1.0, 1.5 * allowed), None, check_target(degrees, n, d)), crew=crew)
+                limit = max(1.0, 1.5 * allowed)
+                result = search(n, d, seed=seed, time_limit=limit, target=degrees, pool=pool)
                 spent = time.process_time() - began
-                best = hunt.pool.best
-                reached = best is not None and math.degrees(best.angle) >= degrees - 1e-9
+                reached = result.code.min_angle_degrees >= degrees - 1e-9
                 runs.append((spent if reached else math.inf, spent))
             median = statistics.median(each for each, _ in runs)
             shown = "not reached" if math.isinf(median) else f"{median:.2f}"
@@ -218,10 +215,10 @@ def named(seconds: float) -> None:
         "| (d, n) | code | its angle | found | short by | seconds | found by |",
         "|---|---|---:|---:|---:|---:|---|",
     ]
-    with Crew(cores()) as crew:
+    with open_executor() as pool:
         for d, n, cosine, name in NAMED:
             degrees = math.degrees(math.acos(cosine))
-            result = search(n, d, time_limit=seconds, target=degrees - 1e-10, crew=crew)
+            result = search(n, d, time_limit=seconds, target=degrees - 1e-10, pool=pool)
             phase = result.phases[0]
             found = result.code.min_angle_degrees
             group = f" ({phase['symmetry_of_start']})" if phase["symmetry_of_start"] else ""

@@ -51,9 +51,9 @@ def solve(d, n):
 
 
 def predicted(n, d):
-    from tammes.global_search.scale import needed
+    from tammes.global_search.methods import staged_memory
 
-    return needed(n, d) / 2**30
+    return staged_memory(n, d) / 2**30
 
 
 def verify(d, n):
@@ -85,9 +85,9 @@ def evaluation(d, n):
 
     import numpy as np
 
+    from tammes.base.memory import cores
     from tammes.bounds import best as bounds
     from tammes.constructions.spread import fibonacci
-    from tammes.global_search.crew import cores
     from tammes.solvers.ladder import cell_lists as cells
     from tammes.solvers.ladder import many_points as large
 

@@ -12,16 +12,17 @@ import time
 from pathlib import Path
 from statistics import median
 
-from tammes.global_search.crew import Crew, cores
-from tammes.global_search.session import search
+from tammes.base.memory import cores
+from tammes.global_search.api import search
+from tammes.global_search.executors.opening import open_executor
 
 SIZES = [(30, 3), (60, 4), (120, 5)]
 LIMIT = 0.6
 
 
-def timed(crew, n, d, starts):
+def timed(pool, n, d, starts):
     began = time.perf_counter()
-    result = search(n, d, starts=starts, seed=1, crew=crew)
+    result = search(n, d, starts=starts, seed=1, pool=pool)
     return time.perf_counter() - began, result
 
 
@@ -32,13 +33,13 @@ def main():
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     lines = []
-    with Crew(1) as one, Crew(2) as two:
-        for crew in (one, two):  # compiled, loaded, awake
-            timed(crew, 20, 3, 60)
+    with open_executor(1) as one, open_executor(2) as two:
+        for pool in (one, two):  # compiled, loaded, awake
+            timed(pool, 20, 3, 60)
         for n, d in SIZES:
             ratios, walls, digests = [], [], set()
             for _ in range(options.pairs):
-                (alone, first), (both, second) = (timed(crew, n, d, options.starts) for crew in (one, two))
+                (alone, first), (both, second) = (timed(pool, n, d, options.starts) for pool in (one, two))
                 ratios.append(both / alone)
                 walls.append((alone, both))
                 digests |= {first.code.digest, second.code.digest}

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from tammes.codes import minimal_polynomials as algebraic
     from tammes.codes.spherical_code import SphericalCode
     from tammes.constructions import closed_forms
-    from tammes.global_search.api import solve
-    from tammes.global_search.session import search
+    from tammes.global_search.api import search, solve
     from tammes.nn.codebook import Codebook, codebook
     from tammes.storage import formats as files
     from tammes.storage import tables
@@ -80,7 +79,7 @@ _OBJECTS = {
     "load": "storage.formats",
     "lookup": "storage.known",
     "save": "storage.formats",
-    "search": "global_search.session",
+    "search": "global_search.api",
     "solve": "global_search.api",
 }
 

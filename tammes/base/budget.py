@@ -55,6 +55,10 @@ class Budget:
         """Seconds up to the limit, not below 0; infinite where there is none."""
         return max(0.0, self._end - self._clock())
 
+    def overdue(self) -> float:
+        """Seconds since the limit; 0 before it, and where there is none."""
+        return max(0.0, self._clock() - self._end)
+
     def spent(self) -> bool:
         """Whether the limit has passed, or something else says that it is over."""
         return self._clock() >= self._end or self._stop()

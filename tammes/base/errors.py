@@ -60,9 +60,11 @@ class InvalidParameterError(TammesError, ValueError):
 class ConflictingOptionsError(TammesError, ValueError):
     """Two options exclude each other: "`--json` and `--csv` exclude each other. Leave one of them out."."""
 
-    def __init__(self, one: str, other: str) -> None:
+    def __init__(self, one: str, other: str, reason: str = "") -> None:
         self.options = (one, other)
-        super().__init__(f"`{one}` and `{other}` exclude each other. Leave one of them out.")
+        self.reason = reason
+        why = f": {reason}. Leave one of them out." if reason else ". Leave one of them out."
+        super().__init__(f"`{one}` and `{other}` exclude each other{why}")
 
 
 class InvalidPointsError(InvalidParameterError):

@@ -52,3 +52,8 @@ def shown(size: float) -> str:
     if gib < 1.0:
         return f"{size / 2**20:.0f} MiB"
     return f"{gib:.1f} GiB" if gib < 1e5 else f"{gib:.1e} GiB"
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

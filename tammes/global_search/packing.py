@@ -18,9 +18,8 @@ from typing import Any
 from tammes.base.errors import InvalidParameterError, WorkersLostError
 from tammes.base.status import Status
 from tammes.constructions.closed_forms import check_size, closed_form
-from tammes.global_search.api import solve
-from tammes.global_search.cluster import hired
-from tammes.global_search.session import search
+from tammes.global_search.api import search, solve
+from tammes.global_search.executors.opening import open_executor
 from tammes.storage import tables
 from tammes.storage.result import Result
 
@@ -149,7 +148,7 @@ def pack(
     status = best.status
     high = limit + 1  # the first size that was not reached, or is not possible
     n = limit
-    with hired(workers, executor=executor, scheduler=scheduler) as crew:
+    with open_executor(workers, executor=executor, scheduler=scheduler) as pool:
         while low < limit:
             left = time_limit - (time.monotonic() - began)
             if left <= 0.0:
@@ -158,7 +157,7 @@ def pack(
             n = high if last else n
             seconds = left if last else max(_LEAST_SECONDS, _SHARE * left)
             try:
-                result = search(n, d, target=degrees - _SLACK, time_limit=seconds, crew=crew, **settings)
+                result = search(n, d, target=degrees - _SLACK, time_limit=seconds, pool=pool, **settings)
             except KeyboardInterrupt:  # before anything of this size was found
                 if not probes:
                     raise

@@ -18,7 +18,9 @@ _POWERS = (3, 4, 5, 6)
 
 
 def fingerprint(points: Floats) -> Floats:
-    """Numbers that no isometry changes: means of powers of the cosines. Rattlers count: polish centres them.
+    """Return numbers that no isometry changes: means of powers of the cosines.
+
+    Rattlers count, since the polish centres them. Cost: O(n^2 d) time, O(n^2) memory.
 
     Args:
         points: unit rows, shape `(n, d)`.
@@ -31,7 +33,7 @@ def fingerprint(points: Floats) -> Floats:
     return np.array([float((gram**power).mean()) * len(points) for power in _POWERS])
 
 
-@dataclass
+@dataclass(eq=False)
 class Member:
     """A code of the pool."""
 
@@ -43,6 +45,7 @@ class Member:
     """What found it first."""
     group: str | None = None
     mark: Floats = field(default_factory=lambda: np.zeros(0))
+    """Its fingerprint."""
     hops: int = 0
     """Chains of moves that have begun from it."""
 
@@ -51,7 +54,7 @@ class Pool:
     """At most `size` distinct codes, the best first.
 
     Args:
-        size: codes kept.
+        size: codes kept. A pool of one compares angles alone, and costs no fingerprints.
     """
 
     def __init__(self, size: int = 12) -> None:
@@ -64,16 +67,21 @@ class Pool:
         return self.members[0] if self.members else None
 
     def add(self, member: Member, parent: Member | None = None) -> bool:
-        """Take a code in unless it is there or is worse than all; True if it is the new best.
+        """Take a code in unless it is there or is worse than all; return True if it is the new best.
 
-        A child takes the place of its parent if it is better, so that the pool does not fill with
-        one family; the best code is never thrown out.
+        A child takes the place of its parent if it is better, so that the pool does not fill with one family; the
+        best code is never thrown out.
         """
+        best = self.best
+        if self.size == 1:
+            if best is None or member.angle > best.angle:
+                self.members = [member]
+                return True
+            return False
         member.mark = fingerprint(member.points)
         for old in self.members:
             if abs(old.angle - member.angle) <= SAME_ANGLE and np.abs(old.mark - member.mark).max() <= _SAME_MOMENTS:
                 return False
-        best = self.best
         if parent is not None and member.angle > parent.angle and any(parent is old for old in self.members):
             self.members = [old for old in self.members if old is not parent or old is best]
         self.members.append(member)
@@ -82,7 +90,7 @@ class Pool:
         return best is None or member.angle > best.angle + SAME_ANGLE
 
     def choose(self, rng: np.random.Generator) -> Member:
-        """A code to move from: the better and the less worked on, the likelier."""
+        """Return a code to move from: the better and the less worked on, the likelier."""
         weights = np.array([1.0 / ((1 + rank) ** 2 * (1.0 + 0.1 * old.hops)) for rank, old in enumerate(self.members)])
         chosen = self.members[int(rng.choice(len(weights), p=weights / weights.sum()))]
         chosen.hops += 1

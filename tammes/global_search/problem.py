@@ -1,27 +1,36 @@
-"""What a search is for: how many points, where, and with what symmetry."""
+"""The problem of a search: number of points, dimension, seed and symmetry."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 
 from tammes.base.errors import InvalidParameterError
+from tammes.bounds import best as bounds
+from tammes.bounds.bound import Bound
 from tammes.constructions.closed_forms import check_size
 from tammes.groups.catalogue import candidates, parse
 from tammes.groups.finite_groups import Group, fits
+from tammes.storage import tables
 
 __all__ = ["Problem"]
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is searched for.
+    """What is searched for; checked when it is made.
 
     Args:
-        n: number of points.
-        d: dimension.
+        n: number of points, at least 2.
+        d: dimension, at least 2.
         seed: of all random numbers.
-        symmetry: `auto` tries the groups that fit n; `none` does not; a group's name prescribes it.
+        symmetry: "auto" tries the groups that fit n, "none" does not; a group's name prescribes that group.
         antipodal: points come in pairs x, -x.
+
+    Raises:
+        InvalidParameterError: if a number is out of range, or no orbits of the group add up to n.
+        UnknownNameError: if there is no such symmetry.
     """
 
     n: int
@@ -30,30 +39,28 @@ class Problem:
     symmetry: str = "auto"
     antipodal: bool = False
 
-    @classmethod
-    def checked(cls, n: int, d: int, seed: int = 0, symmetry: str = "auto", antipodal: bool = False) -> Problem:
-        """The problem, refused where it cannot be met.
-
-        Raises:
-            InvalidParameterError: if a number is out of range, or no orbits of the group add up to n.
-            UnknownNameError: if there is no such symmetry.
-        """
-        n, d = check_size(n, d)
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise InvalidParameterError("seed", "an integer of at least 0", seed)
-        if antipodal and (n < 4 or n % 2):
+    def __post_init__(self) -> None:
+        n, d = check_size(self.n, self.d)
+        object.__setattr__(self, "n", n)
+        object.__setattr__(self, "d", d)
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise InvalidParameterError("seed", "an integer of at least 0", self.seed)
+        if self.antipodal and (n < 4 or n % 2):
             raise InvalidParameterError("n", "even and at least 4 where points come in pairs x, -x", n)
-        problem = cls(n, d, seed, symmetry, antipodal)
-        if symmetry not in ("auto", "none"):
-            parse(symmetry, d)
-            group = problem.prescribed
+        if self.symmetry not in ("auto", "none"):
+            parse(self.symmetry, d)
+            group = self.prescribed
             assert group is not None
             if not fits(group, n):
                 sizes = ", ".join(str(size) for size in sorted({kind.size for kind in group.strata}))
                 raise InvalidParameterError(
-                    "symmetry", f"a group whose orbits can add up to n = {n} (of {group.name}: {sizes})", symmetry
+                    "symmetry", f"a group whose orbits can add up to n = {n} (of {group.name}: {sizes})", self.symmetry
                 )
-        return problem
+
+    @property
+    def unconstrained(self) -> bool:
+        """True if neither a symmetry nor its absence nor pairs are asked for."""
+        return self.symmetry == "auto" and not self.antipodal
 
     @property
     def prescribed(self) -> Group | None:
@@ -62,8 +69,18 @@ class Problem:
             return parse("antipodal", self.d) if self.antipodal else None
         return parse(f"antipodal*{self.symmetry}" if self.antipodal else self.symmetry, self.d)
 
+    @cached_property
+    def bound(self) -> Bound:
+        """The smallest proven upper bound on the minimal angle; that of lines for pairs x, -x."""
+        return bounds.lines(self.n, self.d) if self.antipodal else tables.upper_bound(self.n, self.d)
+
+    @property
+    def chord_bound(self) -> float:
+        """A length that no smallest chord exceeds."""
+        return 2.0 * math.sin(0.5 * self.bound.angle)
+
     def groups(self) -> list[str]:
-        """Names of the groups to try."""
+        """Return the names of the groups to try."""
         prescribed = self.prescribed
         if self.symmetry != "auto":
             return [] if prescribed is None else [prescribed.name]

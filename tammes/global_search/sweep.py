@@ -18,8 +18,8 @@ from typing import Any
 from tammes.base.errors import FileAccessError
 from tammes.base.status import Status
 from tammes.constructions.closed_forms import check_size
-from tammes.global_search.cluster import hired
-from tammes.global_search.session import search
+from tammes.global_search.api import search
+from tammes.global_search.executors.opening import open_executor
 from tammes.storage import formats as files
 from tammes.storage.result import Result
 
@@ -88,13 +88,13 @@ def run(
     left = list(sizes)
     finished = {status.code for status in _DONE}
     settings = dict(settings)
-    hands = {name: settings.pop(name, None) for name in ("workers", "executor", "scheduler")}
-    with hired(hands["workers"], executor=hands["executor"], scheduler=hands["scheduler"]) as crew:
+    wanted = {name: settings.pop(name, None) for name in ("workers", "executor", "scheduler")}
+    with open_executor(wanted["workers"], executor=wanted["executor"], scheduler=wanted["scheduler"]) as pool:
         for k in range(len(_PASSES)):
             pass_end = began + seconds * sum(_PASSES[: k + 1])
             for done, n in enumerate(left):
                 slot = (pass_end - time.monotonic()) / (len(left) - done)
-                own = settings | {"resume": settings["resume"] or k > 0, "crew": crew}
+                own = settings | {"resume": settings["resume"] or k > 0, "pool": pool}
                 result = search(n, d, time_limit=max(slot, _LEAST_SECONDS), **own)
                 spent[n] += result.seconds
                 rows[n] = _row(result, spent[n])

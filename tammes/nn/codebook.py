@@ -25,17 +25,11 @@ from tammes.solvers.sgd import resolve_device
 from tammes.storage import tables
 from tammes.storage.archive import Archive
 
-__all__ = ["DTYPES", "SEARCHED", "Codebook", "codebook", "rotated"]
+__all__ = ["DTYPES", "Codebook", "codebook", "rotated"]
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
-SEARCHED = 1_000
-"""Coordinates n (d - 1) up to which a search with its exact polish takes seconds."""
-
 _MOST_NUMBERS = 1 << 33  # n * d: 64 GiB in float64
-_MOST_STARTS = 64
-_SEARCH_WORK = 8_000  # starts * n (d - 1) of a search: some seconds
-_LADDER_STARTS = 4e7  # starts * n^2 d of the ladder: small codes differ from start to start
 _LADDER_LARGEST = 1e11  # n^2 d beyond which the ladder takes many minutes, and is left out if there is a code at all
 _MET = 1e-9  # cosines: a construction this near to a bound or a stored value is the code meant
 
@@ -235,12 +229,9 @@ def _best(
         return best
     if steps == 0:
         raise InvalidParameterError("steps", f"at least 1 for n = {n}, d = {d}, where no code is at hand", steps)
-    rival = math.inf if best is None else best.max_cosine
+    bar = 0.0 if best is None else math.acos(best.max_cosine)
     try:
-        if n * (d - 1) <= SEARCHED:
-            solved = _searched(n, d, seed, starts, progress)
-        else:
-            solved = _laddered(n, d, seed, starts, steps, rival, progress)
+        solved = _solved(n, d, seed, starts, steps, bar, progress)
     except KeyboardInterrupt:  # before the solver had anything
         if best is None:
             raise
@@ -262,39 +253,25 @@ def _ready(n: int, d: int, seed: int, archive: Archive | None) -> Iterator[_Foun
         yield _Found(entry.code.points, entry.code.max_cosine, source, Status.CLOSED_FORM)
 
 
-def _searched(n: int, d: int, seed: int, starts: int | None, progress: ProgressCallback) -> _Found:
-    """A search of a fixed number of starts, in this process."""
-    from tammes.global_search.session import search
-
-    count = starts or max(8, min(_MOST_STARTS, _SEARCH_WORK // (n * (d - 1))))
-    result = search(n, d, starts=count, seed=seed, workers=1, progress=progress)
-    source = f"search: {count} starts, seed {seed}"
-    return _Found(result.code.points, result.code.max_cosine, source, result.status)
-
-
-def _laddered(
-    n: int, d: int, seed: int, starts: int | None, steps: int | None, rival: float, progress: ProgressCallback
+def _solved(
+    n: int, d: int, seed: int, starts: int | None, steps: int | None, bar: float, progress: ProgressCallback
 ) -> _Found:
-    """The soft maximum's ladder from random points, the best start by measured angle."""
-    from tammes.solvers.ladder import products as prototypes
+    """Return the best code of a solver: a search with its polish for few coordinates, else the product ladder."""
+    from tammes.global_search import methods
+    from tammes.global_search.loop import run_search
 
-    work = float(n) * n * d
-    iterations = steps or prototypes.affordable(n, d)
-    count = starts or int(max(1.0, min(8.0, _LADDER_STARTS / work)))
-    best: _Found | None = None
-    for k in range(count):
-        points = np.random.default_rng([seed, k]).standard_normal((n, d))
-        top = prototypes.descend(points, iterations=iterations, rival=rival, progress=progress)
-        cosine = math.cos(geometry.min_angle(top.points))
-        if best is None or cosine < best.max_cosine:
-            plural = "start" if count == 1 else "starts"
-            source = f"soft-maximum ladder: {count} {plural}, {iterations} iterations a rung, seed {seed}"
-            best = _Found(top.points, cosine, source, top.status)
-        if top.status is Status.INTERRUPTED:
-            best = _Found(best.points, best.max_cosine, best.source, top.status)
-            break
-    assert best is not None
-    return best
+    method, source = methods.choose_codebook(n, d, seed, starts=starts, iterations=steps, bar=bar)
+    with method.executor() as executor:
+        result = run_search(
+            method.strategy.problem,
+            method.strategy,
+            method.solver,
+            executor,
+            method.limits,
+            progress=progress,
+            state=method.state(method.strategy.problem),
+        )
+    return _Found(result.code.points, result.code.max_cosine, source, result.status)
 
 
 def _archive(archive: bool | str | Path | Archive) -> Archive | None:

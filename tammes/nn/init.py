@@ -10,7 +10,8 @@ from torch import Tensor
 
 from tammes.base.errors import InvalidParameterError, check_integer, check_number
 from tammes.base.geometry import Floats
-from tammes.nn.codebook import DTYPES, SEARCHED, codebook
+from tammes.global_search.methods import SIZES
+from tammes.nn.codebook import DTYPES, codebook
 
 __all__ = ["tammes_"]
 
@@ -89,6 +90,6 @@ def _unit_rows(n: int, d: int, seed: int, steps: int) -> Floats:
     if n == 1:
         row = np.random.default_rng([seed, d]).standard_normal((1, d))
         return np.asarray(row / np.linalg.norm(row))
-    starts = 8 if n * (d - 1) <= SEARCHED else 1
+    starts = 8 if n * (d - 1) <= SIZES.polished_coordinates else 1
     made = codebook(n, d, dtype=torch.float64, seed=seed, starts=starts, steps=steps)
     return np.asarray(made.directions.numpy())

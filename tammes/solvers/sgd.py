@@ -31,14 +31,15 @@ from tammes.base.geometry import Floats
 from tammes.base.status import Status
 from tammes.base.torch_geometry import few_threads
 from tammes.losses.loss import Loss
+from tammes.solvers.local_solver import Descent
 
-__all__ = ["DTYPES", "PRESETS", "SGD", "Descent", "resolve_device"]
+__all__ = ["DTYPES", "PRESETS", "SGD", "LossDescent", "SGDRun", "resolve_device"]
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 @dataclass(frozen=True)
-class Descent:
+class SGDRun:
     """What a run of `SGD` found, one entry a start."""
 
     points: Floats
@@ -93,7 +94,7 @@ class SGD:
         device: torch.device | None = None,
         budget: Budget | None = None,
         progress: ProgressCallback = silent,
-    ) -> Descent:
+    ) -> SGDRun:
         """Minimise `loss` from every start.
 
         Args:
@@ -116,7 +117,7 @@ class SGD:
             steps = batch.steps
             batch.measure(_to_numpy(weight))
             batch.end_all(Status.INTERRUPTED)
-        return Descent(
+        return SGDRun(
             batch.points,
             batch.min_angles,
             tuple(status or Status.STEP_LIMIT for status in batch.statuses),
@@ -267,3 +268,62 @@ def resolve_device(name: str) -> torch.device:
 def _to_numpy(tensor: Tensor) -> NDArray[np.float64]:
     """A float64 NumPy copy on the host."""
     return tensor.double().cpu().numpy()
+
+
+@dataclass(frozen=True)
+class LossDescent:
+    """The paper's method as a local solver: SGD on a loss, all starts in one batch.
+
+    Args:
+        loss: what is minimised.
+        settings: of the descent.
+        device: "cpu", "cuda" or "cuda:N".
+    """
+
+    loss: Loss
+    settings: SGD
+    device: str = "cpu"
+
+    def run(
+        self,
+        starts: Floats,
+        *,
+        orbits: None = None,
+        bar: float = 0.0,
+        budget: Budget | None = None,
+        progress: ProgressCallback = silent,
+    ) -> Descent:
+        """Minimise the loss from every start; see `LocalSolver.run`.
+
+        Args:
+            starts: rows of any non-zero length, shape `(B, n, d)`. Not modified.
+            orbits: must be None.
+            bar: not used.
+            budget: asked at every step; None for no limit.
+            progress: called after every window of steps.
+
+        Returns:
+            The best points of every start by measured minimal angle, with the status and the course of the best
+            start.
+        """
+        made = self.settings.run(self.loss, starts, device=torch.device(self.device), budget=budget, progress=progress)
+        best = int(made.min_angles.argmax())
+        return Descent(
+            made.points,
+            made.statuses[best],
+            made.evaluations,
+            made.steps,
+            made.min_angles,
+            history=_course(made.history, best),
+        )
+
+
+def _course(batched: dict[str, list[list[float]]], start: int) -> dict[str, list[float | None]]:
+    """Return the history of one start: angles in degrees, None where a loss was not finite."""
+    course: dict[str, list[float | None]] = {}
+    for name, windows in batched.items():
+        values = [of_starts[start] for of_starts in windows]
+        if name == "min_angle":
+            name, values = "min_angle_degrees", [math.degrees(angle) for angle in values]
+        course[name] = [value if math.isfinite(value) else None for value in values]
+    return course

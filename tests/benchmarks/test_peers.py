@@ -119,8 +119,8 @@ def test_plain_sgd_ends_with_its_allowance_and_improves(peers):
 
 
 def test_our_search_is_measured_where_it_ends(peers):
-    with peers.Crew(1) as crew:
-        degrees, seconds = peers.run_ours(8, 3, 0, 70.0, 30.0, crew)
+    with peers.open_executor(1) as pool:
+        degrees, seconds = peers.run_ours(8, 3, 0, 70.0, 30.0, pool)
     assert 70.0 <= degrees <= 74.858492186 + 1e-8  # Schütte and van der Waerden 1951
     assert seconds > 0.0
 

@@ -8,7 +8,9 @@ import oracles
 import pytest
 
 from tammes.base import geometry
+from tammes.constructions.spread import fibonacci
 from tammes.global_search import moves
+from tammes.global_search.holes import holes
 
 
 def rng(seed=0):
@@ -16,7 +18,7 @@ def rng(seed=0):
 
 
 def test_the_holes_of_the_octahedron_are_over_its_faces():
-    found, cosines = moves.holes(oracles.orthoplex(3), rng())
+    found, cosines = holes(oracles.orthoplex(3), rng())
     assert len(found) == 8
     assert cosines == pytest.approx([1 / math.sqrt(3)] * 8, abs=1e-12)
     expected = {tuple(signs) for signs in itertools.product((-1, 1), repeat=3)}
@@ -27,7 +29,7 @@ def test_the_holes_of_the_octahedron_are_over_its_faces():
 def test_the_deepest_hole_of_a_code_with_a_gap_is_the_gap(missing):
     corners = np.asarray(oracles.icosahedron(), dtype=float)
     corners /= np.linalg.norm(corners, axis=1, keepdims=True)
-    found, cosines = moves.holes(np.delete(corners, missing, axis=0), rng())
+    found, cosines = holes(np.delete(corners, missing, axis=0), rng())
     assert found[0] == pytest.approx(corners[missing], abs=1e-9)
     assert cosines[0] == pytest.approx(1 / math.sqrt(5), abs=1e-9)
     assert moves.insert(np.delete(corners, missing, axis=0), 1, rng(), choices=1)[-1] == pytest.approx(corners[missing])
@@ -35,7 +37,7 @@ def test_the_deepest_hole_of_a_code_with_a_gap_is_the_gap(missing):
 
 def test_holes_by_samples_in_high_dimension_are_far_from_all_points():
     points = oracles.orthoplex(8)
-    found, cosines = moves.holes(np.asarray(points, dtype=float), rng())
+    found, cosines = holes(np.asarray(points, dtype=float), rng())
     assert np.allclose((found @ np.asarray(points).T).max(axis=1), cosines)
     assert cosines[0] < 0.6  # the deepest are at 1 / sqrt 8 = 0.354, random directions mostly near 0.65
 
@@ -70,3 +72,13 @@ def test_moves_repeat_with_their_generator():
     assert np.array_equal(
         moves.reinsert(points, 2, rng(7), together=False), moves.reinsert(points, 2, rng(7), together=False)
     )
+
+
+def test_a_shake_moves_every_point_about_that_far():
+    points = fibonacci(500)
+    moved = moves.shake(points, 1e-3, (1, 2))
+    np.testing.assert_allclose(np.linalg.norm(moved, axis=1), 1.0, atol=1e-14)
+    # Two directions of the tangent plane: the mean square is twice the amplitude's.
+    assert np.mean(((moved - points) ** 2).sum(axis=1)) == pytest.approx(2e-6, rel=0.2)
+    assert (moved == moves.shake(points, 1e-3, (1, 2))).all()
+    assert (moved != moves.shake(points, 1e-3, (1, 3))).any()

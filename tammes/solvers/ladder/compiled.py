@@ -23,9 +23,11 @@ from tammes.base.errors import InvalidParameterError
 from tammes.base.geometry import Floats
 from tammes.base.status import Status
 from tammes.bounds import best as bounds
+from tammes.groups.finite_groups import Orbits
 from tammes.solvers.ladder import kernels
+from tammes.solvers.local_solver import Descent
 
-__all__ = ["Descended", "Relaxed", "descend", "ladder", "relax", "soft_min"]
+__all__ = ["CompiledLadder", "Descended", "Relaxed", "descend", "ladder", "relax", "soft_min"]
 
 
 @dataclass(frozen=True)
@@ -162,3 +164,81 @@ def _squarings(p: float) -> int:
     if mantissa != 0.5 or exponent < 1:
         raise InvalidParameterError("exponents", "powers of two of at least 1", p)
     return exponent - 2
+
+
+@dataclass(frozen=True)
+class CompiledLadder:
+    """The soft-min ladder as a local solver: compiled, one start at a time, on one core of a CPU.
+
+    Args:
+        exponents: p of the rungs, powers of two of at least 1.
+        iterations: L-BFGS iterations on each rung.
+        gradient_tol: largest gradient row times the smallest chord at which a rung ends.
+        chord_bound: a length that no smallest chord exceeds; None for that of the smallest closed bound.
+    """
+
+    exponents: tuple[float, ...] = ladder(4.0)
+    iterations: int = 100
+    gradient_tol: float = 1e-4
+    chord_bound: float | None = None
+
+    def run(
+        self,
+        starts: Floats,
+        *,
+        orbits: Orbits | None = None,
+        bar: float = 0.0,
+        budget: Budget | None = None,
+        progress: ProgressCallback = silent,
+        noise: Callable[[Floats], Floats] | None = None,
+    ) -> Descent:
+        """Climb the ladder from every start; see `LocalSolver.run`.
+
+        Args:
+            starts: rows of any non-zero length, shape `(B, n, d)`. Not modified.
+            orbits: symmetry that the points keep: they are symmetrised before every rung.
+            bar: not used.
+            budget: asked after every rung; None for no limit.
+            progress: called after every rung.
+            noise: applied to the points before every rung, instead of a symmetry.
+        """
+        _prepared()
+        bound = self.chord_bound
+        if bound is None:
+            bound = 2.0 * math.sin(0.5 * bounds.upper_bound(*starts.shape[-2:]).angle)
+        rows = np.array(starts, dtype=np.float64)
+        predicted = np.full(len(rows), math.nan)
+        status, evaluations = Status.CONVERGED, 0
+        try:
+            for k in range(len(rows)):
+                for rung, p in enumerate(self.exponents, start=1):
+                    points = rows[k]
+                    if orbits is not None:
+                        points = orbits.symmetrize(points)
+                    if noise is not None:
+                        points = noise(points)
+                    axes = np.ascontiguousarray(points.T)  # (d, n)
+                    axes /= np.linalg.norm(axes, axis=0)
+                    squarings = _squarings(p)
+                    evaluations += kernels.minimise(axes, squarings, self.iterations, bound, self.gradient_tol)[0]
+                    rows[k] = axes.T
+                    if progress is not silent:
+                        progress(Progress("ladder", rung, len(self.exponents), geometry.min_angle(_unit(rows[k]))))
+                    if budget is not None and budget.spent():
+                        status = Status.TIME_LIMIT
+                        break
+                if orbits is not None:
+                    rows[k] = orbits.symmetrize(rows[k])
+                rows[k] = _unit(rows[k])
+                predicted[k] = kernels.predict(np.ascontiguousarray(rows[k].T), squarings)
+                if status is Status.TIME_LIMIT:
+                    break
+        except KeyboardInterrupt:
+            status = Status.INTERRUPTED
+        rows = _unit(rows)
+        return Descent(rows, status, evaluations, predicted=np.where(np.isnan(predicted), 1.0, predicted))
+
+
+def _unit(rows: Floats) -> Floats:
+    """Rows scaled to length 1, shape `(..., n, d)`."""
+    return np.asarray(rows / np.linalg.norm(rows, axis=-1, keepdims=True))

@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from tammes.base.budget import Budget, Progress, ProgressCallback, silent
 from tammes.base.geometry import Floats
 from tammes.base.status import Status
+from tammes.bounds.best import upper_bound
 from tammes.solvers.ladder import cell_lists as cells
 from tammes.solvers.ladder import quasi_newton, truncated
 from tammes.solvers.ladder.quasi_newton import MEMORY
+from tammes.solvers.local_solver import Descent
 
-__all__ = ["EXPONENTS", "Descended", "Images", "Place", "descend", "forces", "pressed"]
+__all__ = ["EXPONENTS", "Descended", "Images", "ManyPointsLadder", "Place", "descend", "forces", "pressed"]
 
 EXPONENTS = tuple(2.0**k for k in range(1, 15))
 """The whole ladder, 2 to 16,384."""
@@ -44,6 +46,23 @@ class Images:
     """Shape `(n - m,)`."""
     transforms: Floats
     """Orthogonal, shape `(n - m, d, d)`."""
+    projectors: Floats | None = None
+    """Projections onto the subspaces in which the last k of the free points stay, `(k, d, d)`; None for none."""
+
+    def restored(self, points: Floats) -> Floats:
+        """Return the points with the symmetry restored to rounding.
+
+        A point on an axis of symmetry feels no force off it, but where the axis is a ridge, rounding grows.
+
+        Args:
+            points: unit rows, shape `(n, d)`. Not modified.
+        """
+        free = np.array(points[: len(points) - len(self.representative)])
+        if self.projectors is None or not len(self.projectors):
+            return points
+        special = np.einsum("kab,kb->ka", self.projectors, free[len(free) - len(self.projectors) :])
+        free[len(free) - len(special) :] = special / np.linalg.norm(special, axis=1, keepdims=True)
+        return np.concatenate([free, np.einsum("kab,kb->ka", self.transforms, free[self.representative])])
 
     def sizes(self, free: int) -> Floats:
         """How many points each free one stands for, itself included, shape `(free,)`."""
@@ -213,6 +232,8 @@ def descend(
             share = _Share(budget, exponents[k:])
             done, ended = here.iteration if k == here.rung else 0, False
             while done < iterations and not ended:
+                if images is not None:
+                    rows = images.restored(rows)
                 # Sorted anew for every segment, so that its bits depend on the points alone.
                 order = np.arange(n) if images is not None else cells.curve_order(np.ascontiguousarray(rows.T))
                 rung = _Rung(np.ascontiguousarray(rows[order].T), exponents[k], chord_bound, images)
@@ -230,6 +251,8 @@ def descend(
                             status = Status.TIME_LIMIT
                 finally:
                     rows[order] = rung.x.T
+                    if images is not None:
+                        rows = images.restored(rows)
                 if status is not Status.CONVERGED:
                     return Descended(rows, chord, status, evaluations)
                 done += length
@@ -272,3 +295,61 @@ def pressed(points: Floats, p: float, *, chord_bound: float) -> Floats:
     out = np.empty(len(points))
     truncated.loads(rung.x, rung.sizes, rung.first, rung.neighbours, rung.squarings, least, out)
     return np.asarray(out / out.sum())
+
+
+@dataclass(frozen=True)
+class ManyPointsLadder:
+    """The soft-min ladder as a local solver for many points: compiled, over neighbour lists, O(n) an evaluation.
+
+    Args:
+        exponents: p of the rungs, powers of two of at least 2.
+        iterations: L-BFGS iterations on each rung.
+        gradient_tol: longest gradient row times the smallest chord, times n, at which a rung ends.
+        chord_bound: a length that no smallest chord exceeds; None for that of the smallest closed bound.
+        threads: of the compiled loops; their number changes no bit of the result.
+    """
+
+    exponents: tuple[float, ...] = EXPONENTS
+    iterations: int = 100
+    gradient_tol: float = 0.02
+    chord_bound: float | None = None
+    threads: int = 1
+
+    def run(
+        self,
+        starts: Floats,
+        *,
+        orbits: Images | None = None,
+        bar: float = 0.0,
+        budget: Budget | None = None,
+        progress: ProgressCallback = silent,
+    ) -> Descent:
+        """Climb the ladder from one start of 3 to 8 dimensions; see `LocalSolver.run`.
+
+        Args:
+            starts: unit rows, shape `(1, n, d)`, the free points first. Not modified.
+            orbits: which points follow others; None where all are free.
+            bar: not used.
+            budget: shared out among the rungs; None for no limit. Without time for one iteration, the start is
+                returned with no evaluations.
+            progress: called several times a minute.
+        """
+        (points,) = starts
+        bound = self.chord_bound
+        if bound is None:
+            bound = 2.0 * math.sin(0.5 * upper_bound(*points.shape).angle)
+        made = descend(
+            points,
+            chord_bound=bound,
+            exponents=self.exponents,
+            iterations=self.iterations,
+            gradient_tol=self.gradient_tol,
+            images=orbits,
+            threads=self.threads,
+            budget=budget,
+            progress=progress,
+        )
+        angles = np.array([2.0 * math.asin(min(1.0, 0.5 * made.chord))]) if made.evaluations else None
+        # The last digits are not sought: rungs end after a number of iterations.
+        status = Status.STEP_LIMIT if made.status is Status.CONVERGED else made.status
+        return Descent(made.points[None], status, made.evaluations, angles=angles)

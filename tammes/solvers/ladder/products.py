@@ -28,8 +28,9 @@ from tammes.base.budget import Budget, Progress, ProgressCallback, silent
 from tammes.base.errors import InvalidParameterError
 from tammes.base.geometry import Floats
 from tammes.base.status import Status
+from tammes.solvers.local_solver import Descent
 
-__all__ = ["EXPONENTS", "Descended", "affordable", "descend", "soft_max"]
+__all__ = ["EXPONENTS", "Descended", "ProductLadder", "affordable", "descend", "soft_max"]
 
 EXPONENTS = (8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1_024.0, 4_096.0, 16_384.0)
 """p of the rungs: at the last, what a minimum of g_p has above the local optimum is about 1e-4."""
@@ -315,3 +316,49 @@ class _Pairs:
 
 def _dot(a: Tensor, b: Tensor) -> float:
     return torch.dot(a.reshape(-1), b.reshape(-1)).item()
+
+
+@dataclass(frozen=True)
+class ProductLadder:
+    """The ladder of the soft maximum as a local solver for many points in many dimensions.
+
+    Args:
+        iterations: L-BFGS iterations on each rung; None for what makes a ladder of about a minute on one core.
+        exponents: p of the rungs, increasing.
+        device: of the tensors.
+    """
+
+    iterations: int | None = None
+    exponents: tuple[float, ...] = EXPONENTS
+    device: str = "cpu"
+
+    def run(
+        self,
+        starts: Floats,
+        *,
+        orbits: None = None,
+        bar: float = 0.0,
+        budget: Budget | None = None,
+        progress: ProgressCallback = silent,
+    ) -> Descent:
+        """Climb the ladder from one start; see `LocalSolver.run`.
+
+        Args:
+            starts: rows of any non-zero length, shape `(1, n, d)`. Not modified.
+            orbits: must be None.
+            bar: minimal angle below which a start is given up, radians; 0 for none.
+            budget: asked after every iteration; None for no limit.
+            progress: called after every rung.
+        """
+        (points,) = starts
+        made = descend(
+            points,
+            exponents=self.exponents,
+            iterations=affordable(*points.shape) if self.iterations is None else self.iterations,
+            rival=math.cos(bar) if bar > 0.0 else math.inf,
+            device=self.device,
+            budget=budget,
+            progress=progress,
+        )
+        # One evaluation measures the start.
+        return Descent(made.points[None], made.status, made.evaluations - 1)

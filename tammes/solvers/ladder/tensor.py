@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,12 +24,16 @@ from tammes.base.budget import Budget, Progress, ProgressCallback, silent
 from tammes.base.geometry import Floats
 from tammes.base.status import Status
 from tammes.base.torch_geometry import few_threads, row_lengths
-from tammes.solvers.ladder.tensor_forces import All, Evaluate
+from tammes.bounds.best import upper_bound
+from tammes.solvers import device_memory
+from tammes.solvers.ladder.tensor_forces import All, Evaluate, tile
+from tammes.solvers.local_solver import Descent
 
-__all__ = ["Descended", "descend", "ladder", "soft_min"]
+__all__ = ["Descended", "TensorLadder", "descend", "ladder", "soft_min"]
 
 _MEMORY = 10  # pairs of L-BFGS
 _TRIES = 25  # lengths of one direction
+_SMALLEST_TILE = 1 << 12  # pairs at once: below, memory is short for the points themselves
 _WINDOW = 20  # iterations after which the gain is judged
 _REPORT = 50  # passes after which a long rung reports
 _LOW = 16.0  # exponents up to here have most of the way to go: of a time limit that is shared out,
@@ -85,7 +90,7 @@ def descend(
     progress: ProgressCallback = silent,
     gradient_tol: float = 1e-5,
     forces: Evaluate | None = None,
-    shared_out: bool = False,
+    time_shared: bool = False,
 ) -> Descended:
     """Climb the ladder from every start.
 
@@ -98,7 +103,7 @@ def descend(
         progress: called after every rung, and now and then on it.
         gradient_tol: largest gradient row times the smallest chord at which a rung ends.
         forces: of f_p; all pairs by default.
-        shared_out: give every rung a part of the budget, so that the last is reached.
+        time_shared: give every rung a part of the budget, so that the last is reached.
 
     Returns:
         Unit points. The minimal angle may be smaller than at the start: the caller compares. A
@@ -114,7 +119,7 @@ def descend(
                 def report(chord: float, rung: int = rung) -> None:
                     progress(Progress("ladder", rung, len(exponents), 2.0 * math.asin(min(1.0, 0.5 * chord))))
 
-                share = _part(budget, exponents[rung - 1 :]) if shared_out else budget
+                share = _part(budget, exponents[rung - 1 :]) if time_shared else budget
                 climb.minimise(p, iterations, gradient_tol, share, report)
                 report(math.sqrt(climb.forces(climb.points, p).least.max().item()))
                 if budget is not None and budget.spent():
@@ -305,3 +310,107 @@ def _longest(rows: Tensor) -> Tensor:
     """Largest norm of a row of every start, `(b,)`."""
     longest: Tensor = rows.norm(dim=-1).amax(dim=-1)
     return longest
+
+
+@dataclass(frozen=True)
+class TensorLadder:
+    """The soft-min ladder as a local solver in tensors, on any device.
+
+    Args:
+        exponents: p of the rungs.
+        iterations: L-BFGS iterations on each rung.
+        gradient_tol: largest gradient row times the smallest chord at which a rung ends.
+        device: "cpu", "cuda" or "cuda:N".
+        fused: forces as one compiled kernel or not; None for what is faster on CUDA, and not on a CPU.
+        lists: neighbour lists, for one start of many points in few dimensions, instead of all pairs.
+        time_shared: every rung has a part of a time limit, so that the last one is reached.
+    """
+
+    exponents: tuple[float, ...] = ladder(4.0, 1024.0)
+    iterations: int = 150
+    gradient_tol: float = 1e-5
+    device: str = "cpu"
+    fused: bool | None = None
+    lists: bool = False
+    time_shared: bool = False
+
+    def run(
+        self,
+        starts: Floats,
+        *,
+        orbits: None = None,
+        bar: float = 0.0,
+        budget: Budget | None = None,
+        progress: ProgressCallback = silent,
+    ) -> Descent:
+        """Climb the ladder from every start; see `LocalSolver.run`.
+
+        What does not fit the device's memory at once is done in parts, so that memory does not change the result.
+
+        Args:
+            starts: rows of any non-zero length, shape `(B, n, d)`. Not modified.
+            orbits: must be None.
+            bar: not used.
+            budget: asked at every iteration; None for no limit.
+            progress: called after every rung, and at times within it.
+
+        Raises:
+            InvalidParameterError: if not even one start fits.
+        """
+        rows = np.asarray(starts, dtype=np.float64)
+        n, d = rows.shape[1:]
+        made: list[Descended] = []
+        done = 0
+        if self.lists:
+            climb, size, least = self._over_lists, tile(torch.device(self.device), d), _SMALLEST_TILE
+        else:
+            climb, size, least = self._over_pairs, len(rows), 1
+        while done < len(rows):
+            part = rows[done:]
+
+            def attempt(size: int, part: Floats = part) -> Descended:
+                return climb(part, size, budget, progress)
+
+            climbed, size = device_memory.halving(attempt, size, min(least, size), n=n, d=d)
+            made.append(climbed)
+            done += len(climbed.points)
+            if climbed.status is Status.INTERRUPTED:
+                break
+        steps = sum(each.steps for each in made)
+        left = rows[done:]
+        left = left / np.linalg.norm(left, axis=-1, keepdims=True)
+        chords = np.concatenate([each.chords for each in made])
+        return Descent(
+            np.concatenate([*(each.points for each in made), left]),
+            made[-1].status,
+            sum(each.evaluations for each in made) if steps else 0,  # without a step, the start is all there is
+            steps,
+            np.append(2.0 * np.arcsin(np.minimum(1.0, 0.5 * chords)), np.zeros(len(left))),
+            np.append(np.concatenate([each.predicted for each in made]), np.ones(len(left))),
+        )
+
+    def _over_pairs(self, starts: Floats, size: int, budget: Budget | None, progress: ProgressCallback) -> Descended:
+        """Climb from the first `size` starts over all pairs."""
+        return self._descend(starts[:size], All(fused=self.fused), budget, progress)
+
+    def _over_lists(self, starts: Floats, size: int, budget: Budget | None, progress: ProgressCallback) -> Descended:
+        """Climb from the first start over neighbour lists, `size` pairs at once."""
+        from tammes.solvers.ladder.tensor_lists import Neighbourhoods
+
+        bound = 2.0 * math.sin(0.5 * upper_bound(*starts.shape[-2:]).angle)
+        return self._descend(starts[:1], Neighbourhoods(bound, fused=self.fused, pairs=size), budget, progress)
+
+    def _descend(
+        self, starts: Floats, forces: Evaluate, budget: Budget | None, progress: ProgressCallback
+    ) -> Descended:
+        return descend(
+            starts,
+            exponents=self.exponents,
+            iterations=self.iterations,
+            device=self.device,
+            budget=budget,
+            progress=progress,
+            gradient_tol=self.gradient_tol,
+            forces=forces,
+            time_shared=self.time_shared,
+        )

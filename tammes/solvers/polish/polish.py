@@ -22,10 +22,11 @@ from tammes.base.budget import Budget, Progress, ProgressCallback, silent
 from tammes.base.geometry import Floats, Ints
 from tammes.base.status import Status
 from tammes.codes import stress
+from tammes.solvers.local_solver import Descent
 from tammes.solvers.polish.banded import band_order, least_norm
 from tammes.solvers.polish.interior_point import SMOOTHING, Constraint, Program
 
-__all__ = ["Polished", "polish"]
+__all__ = ["Polish", "Polished", "polish"]
 
 _CLOSED = 1e-15  # radians: contact equations that close to this are solved
 _NEARLY_CLOSED = 1e-13  # radians: a code near the last digit, where rounding has the last word
@@ -306,3 +307,46 @@ def _deepest(others: Floats, start: Floats) -> Floats:
             if radius < 1e-10:
                 break
     return point
+
+
+@dataclass(frozen=True)
+class Polish:
+    """The exact polish as a local solver, one start at a time.
+
+    Args:
+        smoothing: barrier parameter to start from, as in `polish`.
+    """
+
+    smoothing: float = SMOOTHING
+
+    def run(
+        self,
+        starts: Floats,
+        *,
+        orbits: Constraint | None = None,
+        bar: float = 0.0,
+        budget: Budget | None = None,
+        progress: ProgressCallback = silent,
+    ) -> Descent:
+        """Polish every start; see `LocalSolver.run`.
+
+        Args:
+            starts: unit rows, shape `(B, n, d)`. Not modified.
+            orbits: the family of codes to stay in; None for all codes.
+            bar: not used.
+            budget: asked after every Newton step; None for no limit.
+            progress: called after every Newton step.
+        """
+        done: list[Polished] = []
+        for points in starts:
+            done.append(polish(points, constraint=orbits, smoothing=self.smoothing, budget=budget, progress=progress))
+            if done[-1].status is Status.INTERRUPTED:
+                break
+        best = max(done, key=lambda each: each.after)
+        return Descent(
+            np.stack([*(each.points for each in done), *starts[len(done) :]]),
+            done[-1].status if done[-1].status is Status.INTERRUPTED else best.status,
+            steps=sum(each.steps for each in done),
+            angles=np.array([*(each.after for each in done), *(0.0 for _ in starts[len(done) :])]),
+            history={"polish_min_angle_degrees": [math.degrees(angle) for angle in best.history]},
+        )

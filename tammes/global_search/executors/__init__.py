@@ -1,0 +1,1 @@
+"""Executors of the global search: this process, threads, worker processes, a cluster."""

@@ -1,0 +1,1 @@
+"""Strategies of the global search: what to try next."""
