@@ -144,13 +144,13 @@ def _one_size(
 ) -> None:
     """Search one size and print its result."""
     from tammes.cli import report
-    from tammes.global_search import session
+    from tammes.global_search import api
     from tammes.storage import writer
 
     if output is not None:
         writer.check_target(output, force=force)
     with archive_warnings(), interruptible("nothing was found yet"), search_progress(n, d) as progress:
-        result = session.search(n, d, time_limit=seconds, progress=progress, **settings)
+        result = api.search(n, d, time_limit=seconds, progress=progress, **settings)
     saved = [settings["archive"].path_of(n, d, settings["antipodal"])]
     if output is not None:
         with uninterrupted():

@@ -180,7 +180,7 @@ class _Run:
         state.tried += outcome.tried
         state.evaluations += outcome.evaluations
         self.strategy.update(state, task, outcome)
-        if task.phase is not None and state.best is not None:
+        if task.phase is not None and state.best is not None and outcome.status is not Status.INTERRUPTED:
             detail = {"tried": float(state.tried), "improved": float(state.best is not before)}
             self.progress(Progress(task.phase, state.applied, 0, state.best_angle, detail))
         self.store.keep(state, self.strategy, improved=state.best is not before)

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from tammes.global_search.copies import symmetric_start
 
 from tammes.base.budget import Budget
 from tammes.base.geometry import min_angle
 from tammes.base.status import Status
 from tammes.bounds import best as bounds
 from tammes.constructions.spread import equal_area, fibonacci
+from tammes.global_search.strategies.symmetric_starts import symmetric_start
 from tammes.groups.catalogue import parse
 from tammes.solvers.ladder import many_points as large
 

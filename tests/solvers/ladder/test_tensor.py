@@ -138,7 +138,7 @@ def test_a_shared_budget_reaches_every_rung():
     budget = Budget(200.0, clock=lambda: float(next(clock)))
     found = continuation.descend(
         rows(40, 3), exponents=(4.0, 64.0, 256.0), iterations=10_000, gradient_tol=0.0, budget=budget, forces=forces,
-        shared_out=True,
+        time_shared=True,
     )  # fmt: skip
     assert set(seen) == {4.0, 64.0, 256.0}
     assert found.chords[0] == pytest.approx(2.0 * math.sin(0.5 * geometry.min_angle(found.points[0])), rel=1e-12)
