@@ -207,7 +207,7 @@ def search(
         resume: take up the state of an earlier search for the same problem.
         executor: what does the work instead of processes: anything with the `submit` of `concurrent.futures`. It is
             not shut down.
-        scheduler: address of a Dask scheduler, whose workers do the work.
+        scheduler: address of a Dask scheduler, whose workers do the work (docs/guide/cluster.md).
         pool: an executor of this package that is open already; it stays open.
         progress: called as the search goes on.
 
