@@ -1,4 +1,7 @@
-"""Named spherical codes, built from their coordinates, groups, codes and graphs; one registry of all.
+"""Named spherical codes in closed form, and the registry of them all.
+
+`construct` builds a code by name, `by_size` lists those of one size, `CONSTRUCTIONS` is the registry. To add a code,
+write its function in the module of its kind and an entry in `catalogue`.
 
 Names are loaded when they are first used.
 """
@@ -9,25 +12,48 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tammes.constructions import binary, catalogue, families, graphs, parts, polytopes, roots, sequences, spread
+    from tammes.constructions import (
+        binary_codes,
+        catalogue,
+        families,
+        graphs,
+        lattices,
+        polytopes,
+        root_systems,
+        sequences,
+        spread,
+        subcodes,
+    )
     from tammes.constructions.catalogue import CONSTRUCTIONS, by_size, construct
 
 __all__ = [
     "CONSTRUCTIONS",
-    "binary",
+    "binary_codes",
     "by_size",
     "catalogue",
     "construct",
     "families",
     "graphs",
-    "parts",
+    "lattices",
     "polytopes",
-    "roots",
+    "root_systems",
     "sequences",
     "spread",
+    "subcodes",
 ]
 
-_MODULES = {"binary", "catalogue", "families", "graphs", "parts", "polytopes", "roots", "sequences", "spread"}
+_MODULES = {
+    "binary_codes",
+    "catalogue",
+    "families",
+    "graphs",
+    "lattices",
+    "polytopes",
+    "root_systems",
+    "sequences",
+    "spread",
+    "subcodes",
+}
 
 
 def __getattr__(name: str) -> Any:

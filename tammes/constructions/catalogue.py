@@ -1,4 +1,4 @@
-"""The registry of named codes: sizes and exact cosines known without building, points on request."""
+"""The registry of named codes: their sizes and exact cosines are known without building them."""
 
 from __future__ import annotations
 
@@ -9,31 +9,33 @@ from fractions import Fraction
 
 from tammes.base.errors import InvalidParameterError, UnknownNameError
 from tammes.base.geometry import Floats
-from tammes.constructions import binary, graphs, polytopes, roots
+from tammes.constructions import binary_codes, graphs, lattices, polytopes, root_systems
 from tammes.constructions.closed_forms import check_size
+from tammes.constructions.construction import (
+    SNUB_CUBE,
+    Construction,
+    Family,
+    family_by_dimension,
+    power_of_2,
+    single_code,
+)
 from tammes.constructions.families import (
     EQUAL_AREA,
     FIBONACCI,
     ORTHOPLEX,
     POLYGON,
     SIMPLEX,
-    SNUB_CUBE,
-    Construction,
-    Family,
-    by_dimension,
-    one,
-    power_of_2,
 )
 
 __all__ = ["CONSTRUCTIONS", "Construction", "Family", "by_size", "construct", "find"]
 
 
 def construct(name: str, *, n: int | None = None, d: int | None = None) -> Floats:
-    """The points of a named code.
+    """Return the points of a named code.
 
     Args:
         name: as in `CONSTRUCTIONS`, in upper or lower case; root systems as `A4`, `D5`.
-        n: number of points, where the name leaves it open; else it must agree, or be left out.
+        n: number of points, where the name does not determine it; otherwise it may be left out.
         d: dimension of the space, likewise.
 
     Returns:
@@ -41,8 +43,8 @@ def construct(name: str, *, n: int | None = None, d: int | None = None) -> Float
 
     Raises:
         UnknownNameError: if no code has this name; the known ones are listed, closest first.
-        InvalidParameterError: if a parameter is missing or fits no code of this name, or the points would
-            take more than 1 GiB.
+        InvalidParameterError: if a parameter is missing or matches no code of this name, or the points would take
+            more than 1 GiB.
 
     Example:
         >>> construct("E8").shape, construct("D5").shape, construct("simplex", d=7).shape
@@ -52,7 +54,7 @@ def construct(name: str, *, n: int | None = None, d: int | None = None) -> Float
 
 
 def find(name: str, *, n: int | None = None, d: int | None = None) -> Construction:
-    """The construction of that name and size, not built: arguments and errors as `construct`."""
+    """Return the construction of that name and size without building it; arguments and errors as for `construct`."""
     family = _by_name().get(str(name).casefold())
     if family is not None:
         return family.member(n, d)
@@ -66,9 +68,9 @@ def find(name: str, *, n: int | None = None, d: int | None = None) -> Constructi
 
 
 def by_size(n: int, d: int) -> list[Construction]:
-    """The named codes of exactly n points in R^d, the smallest maximal cosine first; nothing is built.
+    """Return the named codes of exactly n points in R^d, the smallest maximal cosine first, without building them.
 
-    Codes whose cosine is only measured (spirals, partitions: they exist for every size) are left out.
+    Codes whose cosine is only known by measuring (spirals and partitions, which exist for every size) are left out.
 
     Raises:
         InvalidParameterError: unless n and d are integers of at least 2.
@@ -86,15 +88,14 @@ def by_size(n: int, d: int) -> list[Construction]:
             continue
         if code.max_cosine is not None:
             found.append(code)
-    return sorted(found, key=lambda code: round(code.max_cosine or 0.0, 9))  # stable: the registry's order in ties
+    return sorted(found, key=lambda code: round(code.max_cosine or 0.0, 9))  # stable: ties are in the registry's order
 
 
 @functools.cache
 def _by_name() -> dict[str, Family]:
+    """Return the families by name in lower case."""
     return {name.casefold(): family for name, family in CONSTRUCTIONS.items()}
 
-
-# --- the entries ---
 
 _COXETER = "H. S. M. Coxeter, Regular Polytopes"
 _TOTH = "L. Fejes Toth, 1943"
@@ -110,12 +111,14 @@ _KISSING = "V. I. Levenshtein, 1979; A. M. Odlyzko and N. J. A. Sloane, 1979"
 
 
 def _kerdock_size(d: int) -> int:
+    """Return d(d + 2), or raise an error if d is not a power of 4."""
     if d & (d - 1) or d.bit_length() % 2 == 0:
         raise InvalidParameterError("d", "a power of 4: 4, 16, 64 or 256", d)
     return d * (d + 2)
 
 
-def _rank_d(d: int) -> int:
+def _number_of_roots_d(d: int) -> int:
+    """Return 2d(d - 1), or raise an error if d is below 3."""
     if d < 3:
         raise InvalidParameterError("d", "an integer of at least 3 for the roots of D", d)
     return 2 * d * (d - 1)
@@ -125,42 +128,46 @@ _FAMILIES = [
     SIMPLEX,
     ORTHOPLEX,
     POLYGON,
-    one("tetrahedron", "tetrahedron", 4, 3, "-1/3", _TOTH, polytopes.tetrahedron),
-    one("octahedron", "octahedron", 6, 3, "0", _TOTH, polytopes.octahedron),
-    one("schuette-7", "7-point code C3v", 7, 3, "root of 3x^3-9x^2-3x+1", _SCHUETTE, polytopes.schuette_7),
-    one("square-antiprism", "square antiprism", 8, 3, "(2*sqrt(2)-1)/7", _SCHUETTE, polytopes.square_antiprism),
-    one("cube", "cube", 8, 3, "1/3", _COXETER, polytopes.cube),
-    one("tricapped-prism", "tricapped trigonal prism", 9, 3, "1/3", _SCHUETTE, polytopes.tricapped_prism),
-    one("danzer-10", "10-point code C2v", 10, 3, "root of 7x^3-4x^2-2x+1", _DANZER, polytopes.danzer_10),
-    one("icosahedron-1", "icosahedron less a point", 11, 3, "1/sqrt(5)", _DANZER, polytopes.icosahedron_minus_1),
-    one("icosahedron", "icosahedron", 12, 3, "1/sqrt(5)", _TOTH, polytopes.icosahedron),
-    one("dodecahedron", "dodecahedron", 20, 3, "sqrt(5)/3", _COXETER, polytopes.dodecahedron),
-    one("snub-cube", "snub cube", 24, 3, SNUB_CUBE, "R. M. Robinson, 1961", polytopes.snub_cube),
-    one("petersen", "Petersen code", 10, 4, "1/6", _BACHOC, roots.petersen),
-    one("24-cell", "24-cell", 24, 4, "1/2", _LAAT, polytopes.cell_24),
-    one("600-cell", "600-cell", 120, 4, "(1+sqrt(5))/4", _SHARP, polytopes.cell_600),
-    one("120-cell", "120-cell", 600, 4, "(1+3*sqrt(5))/8", _COXETER, polytopes.cell_120),
-    one("clebsch", "Clebsch code", 16, 5, "1/5", _SHARP, roots.clebsch),
-    one("schlaefli", "Schlaefli code, 27 lines", 27, 6, "1/4", _SHARP, roots.schlaefli),
-    one("E6", "roots of E6", 72, 6, "1/2", _SPLAG, roots.roots_e6),
-    one("gosset", "Gosset polytope 3_21", 56, 7, "1/3", _SHARP, roots.gosset),
-    one("E7", "roots of E7", 126, 7, "1/2", _SPLAG, roots.roots_e7),
-    one("E8", "roots of E8", 240, 8, "1/2", _KISSING, roots.roots_e8),
-    one("smith-40", "W. D. Smith's 40 points", 40, 10, "1/6", _BALLINGER, graphs.smith_40),
-    one("shortened-64", "64 points, Nordstrom-Robinson shortened", 64, 14, "1/7", _BALLINGER, binary.shortened_64),
-    one("barnes-wall", "minimal vectors of Barnes-Wall", 4320, 16, "1/2", _SPLAG, binary.barnes_wall),
-    one("gewirtz", "Gewirtz graph", 56, 20, "1/15", _COHN, graphs.gewirtz),
-    one("hoffman-singleton", "Hoffman-Singleton graph", 50, 21, "1/21", _COHN, graphs.hoffman_singleton),
-    one("M22", "M22 graph", 77, 21, "1/12", _COHN, graphs.m22),
-    one("leech-162", "162 points of the McLaughlin graph", 162, 21, "1/7", _SHARP, graphs.leech_162),
-    one("higman-sims", "Higman-Sims graph", 100, 22, "1/11", _SHARP, graphs.higman_sims),
-    one("mclaughlin", "McLaughlin graph", 275, 22, "1/6", _SHARP, graphs.mclaughlin),
-    one("leech-891", "891 points of the Leech lattice", 891, 22, "1/4", _SHARP, graphs.leech_891),
-    one("leech-552", "276 equiangular lines", 552, 23, "1/5", _SHARP, graphs.leech_552),
-    one("leech-4600", "4600 points of the Leech lattice", 4600, 23, "1/3", _SHARP, graphs.leech_4600),
-    one("leech", "minimal vectors of the Leech lattice", 196560, 24, "1/2", _KISSING, binary.leech),
+    single_code("tetrahedron", "tetrahedron", 4, 3, "-1/3", _TOTH, polytopes.tetrahedron),
+    single_code("octahedron", "octahedron", 6, 3, "0", _TOTH, polytopes.octahedron),
+    single_code("schuette-7", "7-point code C3v", 7, 3, "root of 3x^3-9x^2-3x+1", _SCHUETTE, polytopes.schuette_7),
+    single_code("square-antiprism", "square antiprism", 8, 3, "(2*sqrt(2)-1)/7", _SCHUETTE, polytopes.square_antiprism),
+    single_code("cube", "cube", 8, 3, "1/3", _COXETER, polytopes.cube),
+    single_code("tricapped-prism", "tricapped trigonal prism", 9, 3, "1/3", _SCHUETTE, polytopes.tricapped_prism),
+    single_code("danzer-10", "10-point code C2v", 10, 3, "root of 7x^3-4x^2-2x+1", _DANZER, polytopes.danzer_10),
+    single_code(
+        "icosahedron-1", "icosahedron less a point", 11, 3, "1/sqrt(5)", _DANZER, polytopes.icosahedron_minus_1
+    ),
+    single_code("icosahedron", "icosahedron", 12, 3, "1/sqrt(5)", _TOTH, polytopes.icosahedron),
+    single_code("dodecahedron", "dodecahedron", 20, 3, "sqrt(5)/3", _COXETER, polytopes.dodecahedron),
+    single_code("snub-cube", "snub cube", 24, 3, SNUB_CUBE, "R. M. Robinson, 1961", polytopes.snub_cube),
+    single_code("petersen", "Petersen code", 10, 4, "1/6", _BACHOC, root_systems.petersen),
+    single_code("24-cell", "24-cell", 24, 4, "1/2", _LAAT, polytopes.cell_24),
+    single_code("600-cell", "600-cell", 120, 4, "(1+sqrt(5))/4", _SHARP, polytopes.cell_600),
+    single_code("120-cell", "120-cell", 600, 4, "(1+3*sqrt(5))/8", _COXETER, polytopes.cell_120),
+    single_code("clebsch", "Clebsch code", 16, 5, "1/5", _SHARP, root_systems.clebsch),
+    single_code("schlaefli", "Schlaefli code, 27 lines", 27, 6, "1/4", _SHARP, root_systems.schlaefli),
+    single_code("E6", "roots of E6", 72, 6, "1/2", _SPLAG, root_systems.roots_e6),
+    single_code("gosset", "Gosset polytope 3_21", 56, 7, "1/3", _SHARP, root_systems.gosset),
+    single_code("E7", "roots of E7", 126, 7, "1/2", _SPLAG, root_systems.roots_e7),
+    single_code("E8", "roots of E8", 240, 8, "1/2", _KISSING, root_systems.roots_e8),
+    single_code("smith-40", "W. D. Smith's 40 points", 40, 10, "1/6", _BALLINGER, graphs.smith_40),
+    single_code(
+        "shortened-64", "64 points, Nordstrom-Robinson shortened", 64, 14, "1/7", _BALLINGER, binary_codes.shortened_64
+    ),
+    single_code("barnes-wall", "minimal vectors of Barnes-Wall", 4320, 16, "1/2", _SPLAG, lattices.barnes_wall),
+    single_code("gewirtz", "Gewirtz graph", 56, 20, "1/15", _COHN, graphs.gewirtz),
+    single_code("hoffman-singleton", "Hoffman-Singleton graph", 50, 21, "1/21", _COHN, graphs.hoffman_singleton),
+    single_code("M22", "M22 graph", 77, 21, "1/12", _COHN, graphs.m22),
+    single_code("leech-162", "162 points of the McLaughlin graph", 162, 21, "1/7", _SHARP, lattices.leech_162),
+    single_code("higman-sims", "Higman-Sims graph", 100, 22, "1/11", _SHARP, graphs.higman_sims),
+    single_code("mclaughlin", "McLaughlin graph", 275, 22, "1/6", _SHARP, lattices.mclaughlin),
+    single_code("leech-891", "891 points of the Leech lattice", 891, 22, "1/4", _SHARP, lattices.leech_891),
+    single_code("leech-552", "276 equiangular lines", 552, 23, "1/5", _SHARP, lattices.leech_552),
+    single_code("leech-4600", "4600 points of the Leech lattice", 4600, 23, "1/3", _SHARP, lattices.leech_4600),
+    single_code("leech", "minimal vectors of the Leech lattice", 196560, 24, "1/2", _KISSING, lattices.leech),
     *(
-        one(
+        single_code(
             f"quadric-{q}",
             f"elliptic quadric Q-(5, {q})",
             (q + 1) * (q**3 + 1),
@@ -171,7 +178,7 @@ _FAMILIES = [
         )
         for q in (2, 3, 4, 5)
     ),
-    by_dimension(
+    family_by_dimension(
         "hypercube",
         "hypercube",
         "2^d in R^d",
@@ -182,7 +189,7 @@ _FAMILIES = [
         cosine=lambda d: Fraction(d - 2, d),
         build=polytopes.hypercube,
     ),
-    by_dimension(
+    family_by_dimension(
         "demicube",
         "demicube",
         "2^(d-1) in R^d",
@@ -193,7 +200,7 @@ _FAMILIES = [
         cosine=lambda d: Fraction(d - 4, d),
         build=polytopes.demicube,
     ),
-    by_dimension(
+    family_by_dimension(
         "An",
         "roots of A_d",
         "d(d + 1) in R^d",
@@ -202,22 +209,22 @@ _FAMILIES = [
         (2, 3, 4, 9),
         count=lambda d: d * (d + 1),
         cosine=lambda _: Fraction(1, 2),
-        build=roots.roots_a,
+        build=root_systems.roots_a,
         label="A{d}",
     ),
-    by_dimension(
+    family_by_dimension(
         "Dn",
         "roots of D_d",
         "2d(d - 1) in R^d",
         "1/2",
         _SPLAG,
         (3, 4, 5, 12),
-        count=_rank_d,
+        count=_number_of_roots_d,
         cosine=lambda _: Fraction(1, 2),
-        build=roots.roots_d,
+        build=root_systems.roots_d,
         label="D{d}",
     ),
-    by_dimension(
+    family_by_dimension(
         "kerdock",
         "Kerdock code",
         "d(d + 2) in R^d, d = 4^k",
@@ -226,11 +233,11 @@ _FAMILIES = [
         (4, 16, 64, 256),
         count=_kerdock_size,
         cosine=lambda d: Fraction(1, math.isqrt(d)),
-        build=binary.kerdock,
+        build=binary_codes.kerdock,
     ),
     FIBONACCI,
     EQUAL_AREA,
 ]
 
 CONSTRUCTIONS: dict[str, Family] = {family.name: family for family in _FAMILIES}
-"""Every family by its name; the roots of A_n and D_n are `An` and `Dn`, and answer to `A4` and `D5`."""
+"""Every family by its name. The roots of A_n and D_n are `An` and `Dn`; `construct` takes `A4` and `D5` too."""

@@ -1,7 +1,4 @@
-"""Optimal codes in closed form: simplex, orthoplex, regular polygon.
-
-Every construction is tested by its invariants: size, exact cosine, distances.
-"""
+"""Optimal codes in closed form: simplex, orthoplex, regular polygon."""
 
 from __future__ import annotations
 
@@ -18,20 +15,20 @@ __all__ = ["ClosedForm", "check_size", "closed_form", "orthoplex", "regular_poly
 
 @dataclass(frozen=True)
 class ClosedForm:
-    """A size whose optimal code is known for every such n and d."""
+    """A size (n, d) whose optimal code has a closed form, and this code."""
 
     n: int
     d: int
     name: str
     exact_max_cosine: str
-    """The cosine of the optimal angle, as a formula with its numbers put in."""
+    """The cosine of the optimal angle, as a formula in numbers."""
     angle: float
     """The optimal angle, radians."""
     reference: str
-    """Where optimality is proved."""
+    """Source of the proof of optimality."""
 
     def points(self) -> Floats:
-        """The points, float64, shape `(n, d)`."""
+        """Return the points, float64, shape `(n, d)`."""
         if self.name == "simplex":
             return simplex(self.n, self.d)
         if self.name == "regular polygon":
@@ -40,7 +37,7 @@ class ClosedForm:
 
 
 def check_size(n: object, d: object) -> tuple[int, int]:
-    """n and d as ints.
+    """Return n and d as ints.
 
     Raises:
         InvalidParameterError: unless both are integers of at least 2.
@@ -52,10 +49,10 @@ def check_size(n: object, d: object) -> tuple[int, int]:
 
 
 def closed_form(n: int, d: int) -> ClosedForm | None:
-    """The proved optimum for n points in R^d, where it has a closed form for every such size.
+    """Return the proved optimum for n points in R^d where it has a closed form, else None.
 
-    n <= d + 1: the simplex, cos = -1/(n-1). d = 2: the regular polygon. d + 2 <= n <= 2d: n points
-    of the orthoplex, at a right angle. None elsewhere.
+    For n <= d + 1 it is the simplex, with cosine -1/(n-1); for d = 2 the regular polygon; for d + 2 <= n <= 2d any n
+    points of the orthoplex, at a right angle.
 
     Example:
         >>> closed_form(7, 4).name, closed_form(9, 4)
@@ -76,11 +73,11 @@ def closed_form(n: int, d: int) -> ClosedForm | None:
 
 
 def simplex(n: int, d: int) -> Floats:
-    """n points of R^d with all angles equal to arccos(-1/(n-1)), n <= d + 1.
+    """Return n points of R^d with all angles equal to arccos(-1/(n-1)), n <= d + 1.
 
-    The optimal Gram matrix, ones on the diagonal and -1/(n-1) elsewhere, is factored through its
-    eigendecomposition: it has the eigenvalue n/(n-1), n - 1 times, and 0 (Wang et al. 2020, Eq. 4).
-    The eigenvectors are those of the Helmert matrix, so no digits are lost to a numerical solver.
+    The optimal Gram matrix, with ones on the diagonal and -1/(n-1) elsewhere, is factored by its eigendecomposition: it
+    has the eigenvalue n/(n-1), n - 1 times, and 0 (Wang et al. 2020, Eq. 4). The eigenvectors are those of the Helmert
+    matrix, in closed form.
 
     Returns:
         Float64, shape `(n, d)`; the last d - n + 1 coordinates are zero.
@@ -92,21 +89,22 @@ def simplex(n: int, d: int) -> Floats:
     if n > d + 1:
         raise InvalidParameterError("n", f"at most d + 1 = {d + 1} for a simplex", n)
     points = np.zeros((n, d))
-    for k in range(1, n):  # eigenvector k: k equal entries, then -k of them, orthogonal to all others
+    for k in range(1, n):  # eigenvector k: k ones, then -k; orthogonal to all others
         vector = np.zeros(n)
-        vector[:k], vector[k] = 1.0, -k
+        vector[:k] = 1.0
+        vector[k] = -k
         points[:, k - 1] = vector * math.sqrt(n / ((n - 1) * k * (k + 1)))
     return np.asarray(points / np.linalg.norm(points, axis=1, keepdims=True))
 
 
 def orthoplex(d: int) -> Floats:
-    """The 2d points +-e_k, shape `(2d, d)`: all angles are right or straight."""
+    """Return the 2d points +-e_k, shape `(2d, d)`; all angles are 90 or 180 degrees."""
     _, d = check_size(2, d)
     return np.concatenate([np.eye(d), -np.eye(d)])
 
 
 def regular_polygon(n: int) -> Floats:
-    """n points at equal angles 2 pi / n on the circle, shape `(n, 2)`."""
+    """Return n points at equal angles 2 pi / n on the circle, shape `(n, 2)`."""
     n, _ = check_size(n, 2)
     turn = 2.0 * np.pi * np.arange(n) / n
     return np.stack([np.cos(turn), np.sin(turn)], axis=1)

@@ -1,10 +1,10 @@
-"""Families of sequences with small correlations: very many points at a small angle from orthogonal, in parts.
+"""Families of sequences with small correlations: about d^2 points in R^d with a maximal cosine of about sqrt(2/d).
 
-In d dimensions about d^2 points keep a maximal cosine of about sqrt(2/d): Gold's binary words where d is an odd
-power of two, quadratic chirps for every d. They are not optimal, but no solver comes near them once n is many
-times d: at (10,000, 128) they have 0.125, the soft-min ladder from random points 0.19.
+They are Gold's binary words, where d is an odd power of two, and quadratic chirps for every d from 6 on. They are not
+optimal, but solvers do not reach them once n is many times d: for 10,000 points in R^128 their maximal cosine is
+0.125, that of the soft-min ladder from random points 0.19.
 
-A family may be far larger than memory, so that only the points asked for are made.
+A family may be larger than memory, so points are computed by their indices.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ from tammes.constructions.closed_forms import check_size
 __all__ = ["CHIRP_DIMENSION", "GOLD_DIMENSIONS", "Sequences", "chirps", "gold"]
 
 _TAPS = {3: 1, 5: 2, 7: 1, 9: 4, 11: 2, 15: 1, 17: 3}
-"""k of the primitive trinomials x^m + x^k + 1 over F_2 (13 has none)."""
+"""k of the primitive trinomials x^m + x^k + 1 over F_2, by m; for m = 13 there is none."""
 
 GOLD_DIMENSIONS = tuple(1 << m for m in _TAPS)
-"""Where `gold` exists: up to 131,072."""
+"""Dimensions of `gold`."""
 
 CHIRP_DIMENSION = 6
-"""The least d of `chirps`."""
+"""Smallest d of `chirps`."""
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """A family of unit points in R^d, not made before they are asked for."""
+    """A family of unit vectors in R^d, computed by index."""
 
     name: str
     n: int
-    """Points in all."""
+    """Number of points of the family."""
     d: int
     max_cosine: float
-    """Of the whole family: of a part it is at most that."""
+    """Maximal cosine of the whole family; that of a subset is at most as large."""
     reference: str
     _build: Callable[[Ints], Floats] = field(repr=False, compare=False, kw_only=True)
 
     def points(self, indices: Ints) -> Floats:
-        """The points of these indices, each from 0 to n - 1: float64, shape `(len(indices), d)`.
+        """Return the points of these indices, each from 0 to n - 1: float64, shape `(len(indices), d)`.
 
         Raises:
             InvalidParameterError: if an index is out of range.
@@ -57,10 +57,10 @@ class Sequences:
 
 
 def gold(d: int) -> Sequences:
-    """2 d^2 points in R^d, d = 2^m with m odd: signs of `Tr(a x^3 + b x) + c` over x in F_d, over sqrt(d).
+    """Return 2 d^2 points in R^d, d = 2^m with m odd: the signs of `Tr(a x^3 + b x) + c` over x in F_d, over sqrt(d).
 
-    The words are those of the dual of the extended BCH code that corrects two errors. Two of them have the
-    cosine 0, -1 or +-sqrt(2/d). The trace is that of the m-sequence of a primitive trinomial: a and b shift it.
+    They are the words of the dual of the extended BCH code that corrects two errors. Two of them are at cosine 0, -1
+    or +-sqrt(2/d). The trace is the m-sequence of a primitive trinomial, which a and b shift.
 
     Raises:
         InvalidParameterError: if d is not 8, 32, 128, 512, 2048, 32768 or 131072.
@@ -78,7 +78,7 @@ def gold(d: int) -> Sequences:
         raise InvalidParameterError("d", f"one of: {', '.join(map(str, GOLD_DIMENSIONS))} for Gold's words", d)
     m = d.bit_length() - 1
     period = d - 1
-    trace = np.ones(period, dtype=np.int8)  # of b alpha^k, for some b: any non-zero start of the register will do
+    trace = np.ones(period, dtype=np.int8)  # Tr(b alpha^k) for some b: every nonzero start of the register gives one
     for k in range(m, period):
         trace[k] = trace[k - m] ^ trace[k - m + _TAPS[m]]
 
@@ -86,9 +86,9 @@ def gold(d: int) -> Sequences:
         rest, c = np.divmod(indices, 2)
         a, b = np.divmod(rest, d)
         k = np.arange(period)
-        cubes = np.where((a < period)[:, None], trace[(a[:, None] + 3 * k) % period], 0)  # a = d - 1 stands for zero
+        cubes = np.where((a < period)[:, None], trace[(a[:, None] + 3 * k) % period], 0)  # a = d - 1 means zero
         linear = np.where((b < period)[:, None], trace[(b[:, None] + k) % period], 0)
-        bits = np.zeros((len(indices), d), dtype=np.int8)  # x = 0 comes last
+        bits = np.zeros((len(indices), d), dtype=np.int8)  # the place of x = 0 is the last
         bits[:, :period] = cubes ^ linear
         bits ^= c.astype(np.int8)[:, None]
         return np.asarray((1.0 - 2.0 * bits) / math.sqrt(d))
@@ -98,14 +98,14 @@ def gold(d: int) -> Sequences:
 
 
 def chirps(d: int) -> Sequences:
-    """4 p (p + 1) points in R^2p, p the largest odd prime of at most d/2.
+    """Return 4 p (p + 1) points in R^2p, p the largest odd prime of at most d/2.
 
-    The p + 1 mutually unbiased bases of C^p, `exp(2 pi i (a x^2 + b x) / p) / sqrt(p)` and the unit vectors,
-    each vector times 1, i, -1 and -i, real and imaginary parts side by side. Two of the points have a
-    cosine of at most 1/sqrt(p). Where 2p < d, the other coordinates are zero.
+    They are the p + 1 mutually unbiased bases of C^p, `exp(2 pi i (a x^2 + b x) / p) / sqrt(p)` and the unit vectors,
+    each vector times 1, i, -1 and -i, as real and imaginary parts. The maximal cosine is 1/sqrt(p). Where 2p < d, the
+    other coordinates are zero.
 
     Raises:
-        InvalidParameterError: if d < 6.
+        InvalidParameterError: if d is below 6.
 
     References: W. O. Alltop, Complex sequences with low periodic correlations, 1980; W. K. Wootters,
         B. D. Fields, Optimal state-determination by mutually unbiased measurements, 1989.
@@ -118,20 +118,26 @@ def chirps(d: int) -> Sequences:
     _, d = check_size(2, d)
     if d < CHIRP_DIMENSION:
         raise InvalidParameterError("d", f"at least {CHIRP_DIMENSION} for chirps", d)
-    p = next(k for k in range(d // 2, 2, -1) if all(k % q for q in range(2, math.isqrt(k) + 1)))
+    p = _largest_prime(d // 2)
 
     def build(indices: Ints) -> Floats:
-        rest, turns = np.divmod(indices, 4)
+        rest, phases = np.divmod(indices, 4)
         a, b = np.divmod(rest, p)
         x = np.arange(p)
-        phase = (a[:, None] * x % p * x + b[:, None] * x) % p / p + turns[:, None] / 4.0
+        phase = (a[:, None] * x % p * x + b[:, None] * x) % p / p + phases[:, None] / 4.0
         waves = np.exp(2j * np.pi * phase) / math.sqrt(p)
         units = a == p
         waves[units] = 0.0
-        waves[units, b[units]] = np.exp(0.5j * np.pi * turns[units])
+        waves[units, b[units]] = np.exp(0.5j * np.pi * phases[units])
         points = np.zeros((len(indices), d))
-        points[:, :p], points[:, p : 2 * p] = waves.real, waves.imag
+        points[:, :p] = waves.real
+        points[:, p : 2 * p] = waves.imag
         return points
 
     reference = "W. K. Wootters, B. D. Fields, Optimal state-determination by mutually unbiased measurements, 1989"
     return Sequences(f"chirps of length {p}", 4 * p * (p + 1), d, p**-0.5, reference, _build=build)
+
+
+def _largest_prime(limit: int) -> int:
+    """Return the largest prime of at most `limit`, which is at least 2, by trial division."""
+    return next(k for k in range(limit, 1, -1) if all(k % q for q in range(2, math.isqrt(k) + 1)))

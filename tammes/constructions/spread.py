@@ -1,6 +1,6 @@
-"""Well-spread points for every size: the Fibonacci spiral of R^3, equal-area partitions in any dimension.
+"""Evenly spread points of every size: the Fibonacci spiral in R^3, equal-area partitions in every dimension.
 
-They are quick and of even density, and no match for an optimised code: starts, and a floor to compare with.
+They take O(n d) time. Their minimal angle is below that of an optimised code; they serve as starts and for comparison.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ import numpy as np
 
 from tammes.base.geometry import Floats
 from tammes.constructions.closed_forms import check_size
-from tammes.constructions.polytopes import check_room
+from tammes.constructions.size_limit import check_room
 
 __all__ = ["equal_area", "fibonacci", "zones"]
 
 _OFFSETS = ((24, 0.33), (177, 1.33), (890, 3.33), (11_000, 10.0), (39_000, 27.0), (600_000, 75.0))
-"""Roberts's offsets: below each n, how far the first point stands off the pole, in steps of height."""
+"""Roberts's offsets: for n below the first number, the distance of the first point from the pole in steps of height."""
 
 
 def fibonacci(n: int) -> Floats:
-    """n points of R^3 on a spiral: equal steps of height, azimuths a golden angle apart.
+    """Return n points of R^3 on a spiral with equal steps of height and azimuths a golden angle apart.
 
-    z_i = 1 - 2 (i + e) / (n - 1 + 2e), azimuth 2 pi i / phi. In the canonical lattice e = 1/2, and its first
-    points are its closest; the larger e moves them off the poles until the closest pairs lie elsewhere.
+    The heights are z_i = 1 - 2 (i + e) / (n - 1 + 2e), the azimuths 2 pi i / phi. In the canonical lattice e = 1/2, and
+    its closest pairs are at the poles; a larger e moves points away from the poles, until the closest pairs are
+    elsewhere.
 
     Args:
         n: number of points, at least 2.
@@ -34,7 +35,7 @@ def fibonacci(n: int) -> Floats:
         `(n, 3)`: unit rows from one pole to the other.
 
     Raises:
-        InvalidParameterError: if n is no integer of at least 2, or the points take more than 1 GiB.
+        InvalidParameterError: if n is not an integer of at least 2, or the points would take more than 1 GiB.
 
     References: M. Roberts, How to evenly distribute points on a sphere more effectively than the canonical
         Fibonacci lattice, 2020.
@@ -51,9 +52,9 @@ def fibonacci(n: int) -> Floats:
 
 
 def equal_area(n: int, d: int) -> Floats:
-    """Centres of n regions of equal area and small diameter: Leopardi's recursive zonal partition.
+    """Return the centres of n regions of equal area and small diameter: Leopardi's recursive zonal partition.
 
-    The sphere of R^d is cut into two polar caps and collars between parallels, each collar into regions
+    The sphere of R^d is divided into two polar caps and collars between parallels, each collar into regions
     by the same partition in R^(d-1). The last coordinate is the height. Cost: O(n d).
 
     Args:
@@ -64,7 +65,7 @@ def equal_area(n: int, d: int) -> Floats:
         `(n, d)`: unit rows, collar after collar from the pole where the last coordinate is 1.
 
     Raises:
-        InvalidParameterError: if n or d is no integer of at least 2, or the points take more than 1 GiB.
+        InvalidParameterError: if n or d is not an integer of at least 2, or the points would take more than 1 GiB.
 
     References: P. Leopardi, A partition of the unit sphere into regions of equal area and small diameter,
         2006, section 3.
@@ -75,10 +76,10 @@ def equal_area(n: int, d: int) -> Floats:
 
 
 def zones(n: int, d: int) -> tuple[Floats, list[int]]:
-    """The partition's parallels: colatitudes of the lower boundary of every zone, and its number of regions.
+    """Return the zones of the partition: the colatitude of the lower boundary of each, and its number of regions.
 
-    Both polar caps hold one region each; collars of nearly the ideal height between them hold whole
-    numbers of regions, rounded so that the sums of the rounding errors stay below one half.
+    The polar caps are one region each. The collars between them have nearly the ideal height, and numbers of regions
+    that are rounded so that the accumulated rounding error stays below one half.
 
     Args:
         n: number of regions, at least 2.
@@ -95,7 +96,8 @@ def zones(n: int, d: int) -> tuple[Floats, list[int]]:
     collars = max(1, round((math.pi - 2.0 * polar) / ideal))
     height = (math.pi - 2.0 * polar) / collars
     below = [_fraction(polar + k * height, d) for k in range(collars + 1)]
-    counts, debt = [1], 0.0
+    counts = [1]
+    debt = 0.0  # accumulated rounding error
     for upper, lower in itertools.pairwise(below):
         wanted = n * (lower - upper)
         counts.append(round(wanted + debt))
@@ -106,7 +108,7 @@ def zones(n: int, d: int) -> tuple[Floats, list[int]]:
 
 
 def _centres(n: int, d: int, known: dict[tuple[int, int], Floats]) -> Floats:
-    """The centres of n regions in R^d; `known` keeps the partitions of smaller spheres."""
+    """Return the centres of n regions in R^d; `known` caches partitions."""
     if (n, d) in known:
         return known[n, d]
     if d == 2:
@@ -118,8 +120,10 @@ def _centres(n: int, d: int, known: dict[tuple[int, int], Floats]) -> Floats:
     else:
         bounds, counts = zones(n, d)
         points = np.zeros((n, d))
-        points[0, -1], points[-1, -1] = 1.0, -1.0
-        start, turn = 1, 0.0
+        points[0, -1] = 1.0
+        points[-1, -1] = -1.0
+        start = 1
+        turn = 0.0
         for k in range(1, len(counts) - 1):
             colatitude = 0.5 * (bounds[k - 1] + bounds[k])
             ring = points[start : start + counts[k]]
@@ -133,20 +137,21 @@ def _centres(n: int, d: int, known: dict[tuple[int, int], Floats]) -> Floats:
 
 
 def _turned(points: Floats, turn: float) -> Floats:
-    """Points of the circle, turned by a part of a whole turn; others as they are."""
+    """Return points of the circle rotated by a fraction of a whole turn; points of other dimensions unchanged."""
     if points.shape[1] != 2 or turn == 0.0:
         return points
-    c, s = math.cos(2.0 * math.pi * turn), math.sin(2.0 * math.pi * turn)
+    c = math.cos(2.0 * math.pi * turn)
+    s = math.sin(2.0 * math.pi * turn)
     return np.asarray(points @ np.array([[c, s], [-s, c]]))
 
 
 def _circle_offset(top: int, bottom: int) -> float:
-    """The turn between collars of `top` and `bottom` points that keeps their points farthest apart."""
+    """Return the rotation between collars of `top` and `bottom` points that maximises the distance of their points."""
     return 0.5 * (1.0 / bottom - 1.0 / top) + math.gcd(top, bottom) / (2.0 * top * bottom)
 
 
 def _fraction(colatitude: float, d: int) -> float:
-    """The part of the sphere of R^d within that angle of the pole: I_x((d-1)/2, 1/2)/2 up to the equator."""
+    """Return the fraction of the sphere of R^d within an angle of the pole: I_x((d-1)/2, 1/2)/2 up to the equator."""
     if d == 3:
         return math.sin(0.5 * colatitude) ** 2
     from scipy.special import betainc
@@ -157,7 +162,7 @@ def _fraction(colatitude: float, d: int) -> float:
 
 @functools.lru_cache(maxsize=4096)
 def _colatitude(fraction: float, d: int) -> float:
-    """The angle from the pole within which that part of the sphere lies."""
+    """Return the angle from the pole within which that fraction of the sphere lies."""
     if d == 3:
         return 2.0 * math.asin(math.sqrt(fraction))
     from scipy.special import betaincinv

@@ -19,7 +19,7 @@ from tammes.base.geometry import Floats
 from tammes.base.status import Status
 from tammes.bounds.bound import Bound
 from tammes.codes import guarantee
-from tammes.constructions import catalogue, parts
+from tammes.constructions import catalogue, subcodes
 from tammes.constructions.closed_forms import check_size, closed_form
 from tammes.solvers.sgd import resolve_device
 from tammes.storage import tables
@@ -198,7 +198,7 @@ def _exact(n: int, d: int) -> _Found | None:
     if form is not None:
         return _Found(form.points(), math.cos(form.angle), f"closed form: {form.name}", Status.CLOSED_FORM)
     named = catalogue.by_size(n, d)
-    if not named or 8 * n * d > parts.LARGEST:
+    if not named or 8 * n * d > subcodes.LARGEST:
         return None
     code = named[0]
     known = tables.best_known_or_none(n, d)
@@ -243,8 +243,8 @@ def _best(
 
 def _ready(n: int, d: int, seed: int, archive: Archive | None) -> Iterator[_Found]:
     """Codes that need no solver, measured."""
-    for whole in parts.holding(n, d)[:1]:
-        points = whole.part(n, seed)
+    for whole in subcodes.larger_codes(n, d)[:1]:
+        points = whole.subcode(n, seed)
         source = f"construction: {'' if whole.n == n else 'part of '}{whole.name} ({whole.n} points)"
         yield _Found(points, math.cos(geometry.min_angle(points)), source, Status.CLOSED_FORM)
     entry = None if archive is None else archive.get(n, d)

@@ -1,4 +1,4 @@
-"""The registry: every entry keeps what it promises; every exact code that can be built is there."""
+"""The registry: every entry has the stated properties, and every exact code that can be built has an entry."""
 
 import numpy as np
 import pytest
@@ -10,9 +10,9 @@ from tammes.constructions.catalogue import CONSTRUCTIONS, by_size, construct, fi
 
 CASES = [(name, n, d) for name, family in CONSTRUCTIONS.items() for n, d in family.examples]
 MARKED = [pytest.param(*case, marks=[pytest.mark.slow] * (case == ("kerdock", 66048, 256))) for case in CASES]
-# No construction: the two optima that are known as numbers only, and the 15 points of a root of degree 5.
+# Without construction: two optima known only as numbers, and 15 points whose cosine is a root of degree 5.
 NOT_BUILT = {(13, 3), (14, 3), (15, 3)}
-# Sums are zero and second moments n/d in all but these.
+# All but these have sum zero and second moments n/d.
 NO_DESIGN = {
     "schuette-7",
     "square-antiprism",
@@ -25,7 +25,7 @@ NO_DESIGN = {
 
 
 def largest_cosine(points):
-    """Between two different rows, seen from at most some 300 of them: the largest codes are alike from all."""
+    """Return the maximal cosine of different rows, in large codes from about 300 of the rows."""
     largest = -2.0
     for k in range(0, len(points), max(1, len(points) // 300) if len(points) > 5000 else 1):
         cosines = points @ points[k]
@@ -35,7 +35,7 @@ def largest_cosine(points):
 
 
 @pytest.mark.parametrize(("name", "n", "d"), MARKED)
-def test_every_entry_keeps_its_promise(name, n, d):
+def test_every_entry_has_its_stated_size_cosine_and_design(name, n, d):
     code = CONSTRUCTIONS[name].member(n, d)
     points = code.points()
     assert (code.n, code.d) == points.shape == (n, d)
@@ -93,11 +93,11 @@ def test_by_size_finds_every_example(name, n, d):
         (10**30, 10**20, []),
     ],
 )
-def test_by_size(n, d, names):
+def test_codes_by_size(n, d, names):
     assert [code.name for code in by_size(n, d)] == names
 
 
-def test_by_size_refuses_what_is_no_size():
+def test_bad_sizes_are_refused():
     with pytest.raises(InvalidParameterError, match=r"`n` must be an integer of at least 2. Got 1"):
         by_size(1, 3)
 
@@ -117,7 +117,7 @@ def test_by_size_refuses_what_is_no_size():
         ("equal-area", {"n": 30, "d": 6}, (30, 6)),
     ],
 )
-def test_names(name, arguments, shape):
+def test_names_in_every_spelling(name, arguments, shape):
     assert construct(name, **arguments).shape == shape
 
 
@@ -149,7 +149,7 @@ def test_unknown_names_list_the_closest_first(name, closest):
         ("fibonacci", {"n": "many"}, "`n` must be an integer of at least 2. Got 'many'"),
     ],
 )
-def test_parameters_that_do_not_fit(name, arguments, message):
+def test_parameters_that_match_no_code_are_refused(name, arguments, message):
     with pytest.raises(InvalidParameterError, match=message):
         construct(name, **arguments)
 
@@ -163,10 +163,10 @@ def test_the_command_of_an_entry_finds_it_again():
         assert (again.name, again.n, again.d) == (code.name, n, d)
 
 
-def test_the_front_door():
+def test_the_lazy_names_of_the_package():
     assert constructions.construct is construct
     assert constructions.CONSTRUCTIONS is CONSTRUCTIONS
-    assert set(dir(constructions)) >= {"binary", "graphs", "by_size"}
+    assert set(dir(constructions)) >= {"binary_codes", "graphs", "lattices", "by_size"}
     assert constructions.polytopes.cube().shape == (8, 3)
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         constructions.nothing  # noqa: B018

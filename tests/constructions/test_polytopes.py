@@ -8,7 +8,7 @@ from invariants import assert_code, assert_design, assert_seen_alike, exact_cosi
 
 from tammes.base.errors import InvalidParameterError
 from tammes.constructions import polytopes
-from tammes.constructions.polytopes import check_room, demicube, hypercube, unit_rows, vertex_figure
+from tammes.constructions.polytopes import demicube, hypercube
 
 PHI = (1.0 + math.sqrt(5.0)) / 2.0
 R5 = math.sqrt(5.0)
@@ -120,7 +120,7 @@ def test_demicubes(d):
     assert (np.sign(points).prod(axis=1) == 1).all()
 
 
-def test_no_demicube_below_3_and_no_array_that_fills_the_memory():
+def test_dimensions_that_are_too_small_or_too_large_are_refused():
     with pytest.raises(InvalidParameterError, match="`d` must be an integer of at least 3"):
         demicube(2)
     for build in (hypercube, demicube):
@@ -128,28 +128,3 @@ def test_no_demicube_below_3_and_no_array_that_fills_the_memory():
             build(40)
         with pytest.raises(InvalidParameterError, match="`d` must be smaller"):
             build(10**15)
-    check_room(2**27, 1)
-    with pytest.raises(InvalidParameterError, match=r"`n` must be smaller: 134217729 points in R\^1 .* Got 134217729"):
-        check_room(2**27 + 1, 1, "n")
-
-
-def test_rows_are_divided_once():
-    assert unit_rows([[3, 4], [-4, 3]]).tolist() == [[0.6, 0.8], [-0.8, 0.6]]
-
-
-@pytest.mark.parametrize("apex", [0, 5, 11])
-def test_vertex_figure_is_what_its_formula_says(apex):
-    points = polytopes.icosahedron()
-    c = 1 / R5
-    near = points[np.abs(points @ points[apex] - c) < 1e-9]
-    figure = vertex_figure(points, c, apex)
-    wanted = (near @ near.T - c * c) / (1 - c * c)
-    np.testing.assert_allclose(figure @ figure.T, wanted, atol=1e-14)
-    assert figure.shape == (5, 2)
-    assert_seen_alike(figure, {1: 1, math.cos(0.4 * math.pi): 2, math.cos(0.8 * math.pi): 2})  # a regular pentagon
-
-
-@pytest.mark.parametrize("cosine", [0.3, 1.0, -1.0, 1.5])
-def test_vertex_figure_refuses_a_cosine_that_is_not_there(cosine):
-    with pytest.raises(InvalidParameterError, match="`cosine` must be"):
-        vertex_figure(polytopes.icosahedron(), cosine)

@@ -1,4 +1,4 @@
-"""Gold's words and chirps: their sizes, and every cosine of small families."""
+"""Gold's words and chirps: their sizes, and all cosines of small families."""
 
 import math
 
@@ -43,12 +43,12 @@ def test_chirps_are_mutually_unbiased_bases_in_four_phases(d):
     unbiased = np.kron(1.0 - np.eye(p + 1), np.full((p, p), 1.0 / p)) + np.eye(p * (p + 1))
     assert np.allclose(overlaps, unbiased, atol=1e-9)
     cosines = points @ points.T - 2.0 * np.eye(family.n)
-    assert cosines.max() == pytest.approx(np.max(np.round(cosines, 12)))
     assert cosines.max() <= p**-0.5 + 1e-12
+    assert cosines.max() > 0.9 * p**-0.5
     assert family.max_cosine == p**-0.5
 
 
-def test_parts_are_rows_of_the_whole():
+def test_points_are_rows_of_the_whole_family():
     for family in (gold(32), chirps(14)):
         whole = family.points(np.arange(family.n))
         some = np.array([5, 0, family.n - 1])

@@ -1,4 +1,4 @@
-"""Well-spread points: on the sphere, evenly spread, Leopardi's own partitions."""
+"""Spirals and equal-area partitions: unit rows, even spread, Leopardi's published partitions."""
 
 import math
 
@@ -61,7 +61,7 @@ def test_equal_area_is_even_in_every_dimension(n, d):
         (2, 5, [1.5708, 3.1416], [1, 1]),
     ],
 )
-def test_zones_are_leopardis(n, d, colatitudes, counts):
+def test_zones_are_those_published_by_leopardi(n, d, colatitudes, counts):
     found, regions = zones(n, d)
     np.testing.assert_allclose(found, colatitudes, atol=5e-5)
     assert regions == counts
@@ -94,7 +94,7 @@ def test_equal_area_on_the_circle_is_a_polygon():
 
 
 @pytest.mark.parametrize("n", [1, 0, 2.5, None, True])
-def test_sizes_that_are_none(n):
+def test_bad_sizes_are_refused(n):
     for build in (fibonacci, lambda n: equal_area(n, 4)):
         with pytest.raises(InvalidParameterError, match="`n` must be an integer of at least 2"):
             build(n)
@@ -102,7 +102,7 @@ def test_sizes_that_are_none(n):
         equal_area(5, 1)
 
 
-def test_sizes_that_fill_the_memory():
+def test_sizes_that_take_too_much_memory_are_refused():
     with pytest.raises(InvalidParameterError, match=r"`n` must be smaller: .* GiB"):
         fibonacci(10**9)
     with pytest.raises(InvalidParameterError, match=r"`n` must be smaller: .* GiB"):

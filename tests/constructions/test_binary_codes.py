@@ -1,4 +1,4 @@
-"""Codes from binary codes: Golay by its weights and designs, Leech and Kerdock by their distances."""
+"""Binary codes by their weights and designs, spherical codes of their words by their distances."""
 
 import itertools
 
@@ -7,30 +7,20 @@ import pytest
 from invariants import assert_code, assert_design, assert_seen_alike, exact_cosine
 
 from tammes.base.errors import InvalidParameterError
-from tammes.constructions import binary
-from tammes.constructions.binary import golay_code, golay_octads, kerdock, kerdock_forms, kerdock_signs, multiply
-
-LEECH = {1: 1, 1 / 2: 4600, 1 / 4: 47104, 0: 93150, -1 / 4: 47104, -1 / 2: 4600, -1: 1}
+from tammes.constructions.binary_codes import (
+    golay_code,
+    golay_octads,
+    kerdock,
+    kerdock_forms,
+    kerdock_signs,
+    shortened_64,
+)
 
 
 def kerdock_distribution(d):
-    """d + 1 other points of the own frame come to 2d; d/2 other frames of 2d points at +-1/sqrt(d)."""
+    """Return the cosines from one point: 2d within its frame, and +-1/sqrt(d) to the d/2 other frames of 2d points."""
     root = d**0.5
     return {1: 1, -1: 1, 0: 2 * d - 2, 1 / root: d * d // 2, -1 / root: d * d // 2}
-
-
-@pytest.mark.parametrize("degree", [1, 2, 3, 5, 7])
-def test_fields(degree):
-    size = 1 << degree
-    nonzero = range(1, size)
-    for a in nonzero:
-        assert sorted(multiply(a, b, degree) for b in nonzero) == list(nonzero)  # a group: no zero divisors
-        assert multiply(a, 1, degree) == a
-    generator = np.random.default_rng(0)
-    for a, b, c in generator.integers(0, size, (50, 3)).tolist():
-        assert multiply(a, b, degree) == multiply(b, a, degree)
-        assert multiply(a, b ^ c, degree) == multiply(a, b, degree) ^ multiply(a, c, degree)
-        assert multiply(multiply(a, b, degree), c, degree) == multiply(a, multiply(b, c, degree), degree)
 
 
 def test_golay_weights_and_linearity():
@@ -52,45 +42,6 @@ def test_octads_are_the_steiner_system():
     assert octads.shape == (759, 24)
     seen = {five for octad in octads for five in itertools.combinations(np.flatnonzero(octad).tolist(), 5)}
     assert len(seen) == 42504  # every five points, and 759 * 56 = 42504: each once
-
-
-def test_barnes_wall():
-    points = binary.barnes_wall()
-    assert_code(points, 4320, 16, exact_cosine(4320, 16))
-    # Conway and Sloane, chapter 4: 4320 = 1 + 280 + 1024 + 1710 + 1024 + 280 + 1
-    wanted = {1: 1, 1 / 2: 280, 1 / 4: 1024, 0: 1710, -1 / 4: 1024, -1 / 2: 280, -1: 1}
-    assert_seen_alike(points, wanted, range(0, 4320, 11))
-    assert_design(points)
-
-
-def test_leech_from_each_kind_of_vector():
-    points = binary.leech()
-    assert points.shape == (196560, 24)
-    np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1.0, rtol=0, atol=1e-15)
-    assert_seen_alike(points, LEECH, [0, 1103, 1104, 60000, 98255, 98256, 150000, 196559])
-    assert_design(points)
-
-
-@pytest.mark.slow
-def test_leech_from_every_hundred_and_first_vector():  # from every one it holds too, in eight minutes
-    vectors = binary.leech_integers().astype(np.float32)  # integers: every product is exact
-    levels = np.array([-32, -16, -8, 0, 8, 16, 32])
-    counts = np.array([1, 4600, 47104, 93150, 47104, 4600, 1])
-    for start in range(0, len(vectors), 101 * 512):
-        products = (vectors[start : start + 101 * 512 : 101] @ vectors.T).astype(np.int8)
-        for level, count in zip(levels, counts, strict=True):
-            assert ((products == level).sum(axis=1) == count).all()
-
-
-def test_leech_is_a_lattice_shell():
-    vectors = binary.leech_integers().astype(int)
-    assert {int(norm) for norm in (vectors**2).sum(axis=1)} == {32}
-    known = {row.tobytes() for row in binary.leech_integers()}
-    assert len(known) == 196560
-    generator = np.random.default_rng(2)
-    for row in vectors[generator.integers(0, len(vectors), 40)]:
-        near = vectors[vectors @ row == 16]
-        assert all((row - other).astype(np.int8).tobytes() in known for other in near[:40])  # closed under differences
 
 
 @pytest.mark.parametrize("m", [2, 4, 6, 8])
@@ -129,7 +80,7 @@ def test_kerdock_256():
     assert_design(points)
 
 
-def test_kerdock_words_are_nordstrom_and_robinsons():
+def test_the_kerdock_code_of_length_16_is_the_nordstrom_robinson_code():
     words = (1 - kerdock_signs(4)) // 2
     assert words.shape == (256, 16)
     distances = (words[:, None, :] != words[None, :, :]).sum(axis=2)
@@ -139,18 +90,18 @@ def test_kerdock_words_are_nordstrom_and_robinsons():
 
 
 @pytest.mark.parametrize("d", [2, 8, 32, 12, 3])
-def test_kerdock_dimensions_are_powers_of_4(d):
+def test_dimensions_of_kerdock_codes_that_are_not_powers_of_4_are_refused(d):
     with pytest.raises(InvalidParameterError, match="`d` must be a power of 4: 4, 16, 64 or 256"):
         kerdock(d)
 
 
-def test_kerdock_1024_is_refused_with_its_memory():
+def test_kerdock_1024_is_refused_for_its_memory():
     with pytest.raises(InvalidParameterError, match=r"1050624 points in R\^1024 would take 8.0 GiB"):
         kerdock(1024)
 
 
 def test_shortened_64():
-    points = binary.shortened_64()
+    points = shortened_64()
     assert_code(points, 64, 14, exact_cosine(64, 14))
     # Ballinger et al. 2009: cosines 1/7, -1/7, -3/7
     assert_seen_alike(points, {1: 1, 1 / 7: 42, -1 / 7: 7, -3 / 7: 14})

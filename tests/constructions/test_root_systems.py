@@ -5,9 +5,10 @@ import pytest
 from invariants import assert_code, assert_design, assert_seen_alike, exact_cosine
 
 from tammes.base.errors import InvalidParameterError
-from tammes.constructions import roots
-from tammes.constructions.polytopes import demicube, vertex_figure
-from tammes.constructions.roots import roots_a, roots_d
+from tammes.constructions import root_systems
+from tammes.constructions.polytopes import demicube
+from tammes.constructions.root_systems import roots_a, roots_d
+from tammes.constructions.vertex_figure import vertex_figure
 
 # Conway and Sloane, chapter 4; Cohn and Kumar 2007, Table 1.
 CODES = {
@@ -24,7 +25,7 @@ CODES = {
 @pytest.mark.parametrize("name", CODES)
 def test_codes_of_e8(name):
     n, d, distribution = CODES[name]
-    points = getattr(roots, name)()
+    points = getattr(root_systems, name)()
     assert_code(points, n, d, exact_cosine(n, d))
     assert_seen_alike(points, distribution)
     assert_design(points)
@@ -42,13 +43,13 @@ def test_codes_of_e8(name):
 @pytest.mark.parametrize("apex", [0, 3, -1])
 def test_each_is_the_vertex_figure_of_the_one_before(whole, cosine, part, apex):
     n, d, distribution = CODES[part]
-    figure = vertex_figure(getattr(roots, whole)(), cosine, apex)
+    figure = vertex_figure(getattr(root_systems, whole)(), cosine, apex)
     assert_code(figure, n, d, sorted(distribution)[-2])
     assert_seen_alike(figure, distribution)
 
 
 def test_root_systems_hold_each_other():
-    e8, e7 = roots.roots_e8(), roots.roots_e7()
+    e8, e7 = root_systems.roots_e8(), root_systems.roots_e7()
     assert_seen_alike(vertex_figure(e8, 0.0), CODES["roots_e7"][2])
     assert (np.abs(e7 @ e7[0]) < 1e-9).sum() == 60  # D6
     assert_seen_alike(demicube(5), CODES["clebsch"][2])
@@ -74,12 +75,12 @@ def test_roots_d(d):
 
 @pytest.mark.parametrize("build", [roots_a, roots_d])
 @pytest.mark.parametrize("d", [1, 0, -4, 2.0, True, "5"])
-def test_dimensions_that_are_none(build, d):
+def test_dimensions_out_of_range_are_refused(build, d):
     with pytest.raises(InvalidParameterError, match="`d` must be an integer of at least"):
         build(d)
 
 
-def test_limits():
+def test_roots_that_take_too_much_memory_are_refused():
     with pytest.raises(InvalidParameterError, match=r"`d` must be an integer of at least 3 for the roots of D. Got 2"):
         roots_d(2)
     for build in (roots_a, roots_d):

@@ -1,4 +1,4 @@
-"""Which larger codes hold n points of R^d: a part of a good code is a code."""
+"""Codes of n points as subsets of larger codes, whose maximal cosine they do not exceed."""
 
 from __future__ import annotations
 
@@ -10,45 +10,45 @@ import numpy as np
 from tammes.base.errors import InvalidParameterError
 from tammes.base.geometry import Floats, Ints
 from tammes.constructions import catalogue, sequences
-from tammes.constructions.catalogue import Construction
 from tammes.constructions.closed_forms import check_size
+from tammes.constructions.construction import Construction
 
-__all__ = ["LARGEST", "Whole", "holding"]
+__all__ = ["LARGEST", "LargerCode", "larger_codes"]
 
 LARGEST = 1 << 28
-"""Bytes that a named code may take to be built for the sake of a part."""
+"""Largest size in bytes of a named code that is built to take a subset of it."""
 
 
 @dataclass(frozen=True)
-class Whole:
-    """A code of at least n points, from which a part can be taken."""
+class LargerCode:
+    """A code of which a subset can be taken; it is built when that is done."""
 
     name: str
     n: int
     max_cosine: float
-    """Of the whole: of a part it is at most that."""
+    """Maximal cosine of the whole code; that of a subset is at most as large."""
     reference: str
     _build: Callable[[Ints], Floats] = field(repr=False, compare=False, kw_only=True)
 
-    def part(self, n: int, seed: int) -> Floats:
-        """n of its points, drawn from the seed, in the order of the code: float64 unit rows, shape `(n, d)`."""
+    def subcode(self, n: int, seed: int) -> Floats:
+        """Return n of its points, chosen at random by the seed, in the order of the code: float64, shape `(n, d)`."""
         if n == self.n:
             return self._build(np.arange(n))
         rng = np.random.default_rng([seed, n])
         return self._build(np.sort(rng.choice(self.n, n, replace=False, shuffle=False)))
 
 
-def holding(n: int, d: int) -> list[Whole]:
-    """The codes at hand of at least n points in R^d, the smallest maximal cosine first; nothing is built.
+def larger_codes(n: int, d: int) -> list[LargerCode]:
+    """Return the known codes of at least n points in R^d, the smallest maximal cosine first, without building them.
 
-    Named codes of exactly this dimension, and the families that have about d^2 points, of this or the next
-    smaller dimension that they exist in: Kerdock's, Gold's words, chirps. Further coordinates are zero.
+    They are the named codes of this dimension, and of the families of about d^2 points (Kerdock codes, Gold's words,
+    chirps) those of the largest dimension up to d; further coordinates are zero.
 
     Raises:
         InvalidParameterError: unless n and d are integers of at least 2.
 
     Example:
-        >>> [(whole.name, whole.n, round(whole.max_cosine, 4)) for whole in holding(1000, 64)[:2]]
+        >>> [(code.name, code.n, round(code.max_cosine, 4)) for code in larger_codes(1000, 64)[:2]]
         [('kerdock', 4224, 0.125), ('chirps of length 31', 3968, 0.1796)]
     """
     n, d = check_size(n, d)
@@ -65,28 +65,32 @@ def holding(n: int, d: int) -> list[Whole]:
         found.append(_sequence(sequences.gold(gold_dimension), d))
     if d >= sequences.CHIRP_DIMENSION:
         found.append(_sequence(sequences.chirps(d), d))
-    return sorted((whole for whole in found if whole.n >= n), key=lambda whole: (whole.max_cosine, whole.name))
+    return sorted((code for code in found if code.n >= n), key=lambda code: (code.max_cosine, code.name))
 
 
 def _kerdock_dimension(d: int) -> int | None:
-    """The largest dimension of at most d that the registry's Kerdock codes exist in."""
+    """Return the largest dimension up to d of a Kerdock code in the registry, or None."""
     return max((size for _, size in catalogue.CONSTRUCTIONS["kerdock"].examples if size <= d), default=None)
 
 
-def _named(code: Construction, cosine: float, d: int) -> Whole:
+def _named(code: Construction, cosine: float, d: int) -> LargerCode:
+    """Return a named code as one in R^d to take subsets of."""
+
     def build(indices: Ints) -> Floats:
         return _padded(code.points()[indices], d)
 
-    return Whole(code.name, code.n, cosine, code.reference, _build=build)
+    return LargerCode(code.name, code.n, cosine, code.reference, _build=build)
 
 
-def _sequence(family: sequences.Sequences, d: int) -> Whole:
+def _sequence(family: sequences.Sequences, d: int) -> LargerCode:
+    """Return a family of sequences as a code in R^d to take subsets of."""
+
     def build(indices: Ints) -> Floats:
         return _padded(family.points(indices), d)
 
-    return Whole(family.name, family.n, family.max_cosine, family.reference, _build=build)
+    return LargerCode(family.name, family.n, family.max_cosine, family.reference, _build=build)
 
 
 def _padded(points: Floats, d: int) -> Floats:
-    """The points with coordinates of zero up to d."""
+    """Return the points with zero coordinates added up to d."""
     return np.pad(points, ((0, 0), (0, d - points.shape[1])))
