@@ -13,7 +13,7 @@ from tammes.codes.spherical_code import SphericalCode
 from tammes.global_search.executors.executor import Pending, TaskExecutor
 from tammes.global_search.problem import Problem
 from tammes.global_search.state import Limits, SearchState
-from tammes.global_search.store import NoStore, Store
+from tammes.global_search.store import SearchStore
 from tammes.global_search.strategy import Strategy
 from tammes.global_search.tasks import Outcome, Task
 from tammes.storage import writer
@@ -30,7 +30,7 @@ def run_search(
     solver: Any,
     executor: TaskExecutor,
     limits: Limits,
-    store: Store | None = None,
+    store: SearchStore | None = None,
     progress: ProgressCallback = silent,
     *,
     budget: Budget | None = None,
@@ -61,7 +61,7 @@ def run_search(
         KeyboardInterrupt: if Ctrl-C comes before anything is found.
     """
     clock = Budget(limits.seconds) if budget is None else budget
-    store = NoStore() if store is None else store
+    store = SearchStore() if store is None else store
     state = SearchState(problem) if state is None else state
     state.limits = limits
     redone = executor.redone
@@ -94,7 +94,7 @@ class _Run:
         solver: Any,
         executor: TaskExecutor,
         clock: Budget,
-        store: Store,
+        store: SearchStore,
         progress: ProgressCallback,
     ) -> None:
         self.state = state

@@ -159,6 +159,7 @@ def _portfolio(
     executor: Callable[[], AbstractContextManager[TaskExecutor]] | None,
     adjacent: Callable[[], dict[int, Floats]],
 ) -> Method:
+    from tammes.global_search.executors.opening import open_executor
     from tammes.global_search.strategies.portfolio import Portfolio
     from tammes.global_search.strategies.portfolio_tasks import LadderAndPolish
     from tammes.solvers.ladder.compiled import CompiledLadder
@@ -171,7 +172,7 @@ def _portfolio(
         Portfolio(problem, adjacent()),
         LadderAndPolish(CompiledLadder(), Polish()),
         limits,
-        (lambda: own_workers(count)) if executor is None else executor,
+        (lambda: open_executor(count)) if executor is None else executor,
         save_seconds=5.0,
         save_improvements=True,
         resumable=True,
@@ -179,7 +180,6 @@ def _portfolio(
 
 
 def _staged(problem: Problem, limits: Limits, workers: int) -> Method:
-    from tammes.global_search.executors.threads import Threads
     from tammes.global_search.strategies.staged import Staged
     from tammes.solvers.ladder.many_points import ManyPointsLadder
 
@@ -193,7 +193,7 @@ def _staged(problem: Problem, limits: Limits, workers: int) -> Method:
         one_at_a_time=multithreaded,
     )
     solver = ManyPointsLadder(chord_bound=problem.chord_bound, threads=workers if multithreaded else 1)
-    return Method(strategy, solver, limits, lambda: _open(Threads(workers)), pool_size=1, resumable=True)
+    return Method(strategy, solver, limits, lambda: _threads(workers), pool_size=1, resumable=True)
 
 
 def _products(problem: Problem, limits: Limits, iterations: int | None = None, bar: float = 0.0) -> Method:
@@ -388,23 +388,18 @@ def list_capacity(d: int) -> int:
 
 
 @contextmanager
-def _open(executor: TaskExecutor) -> Iterator[TaskExecutor]:
-    """Shut an executor down at the end."""
+def here() -> Iterator[TaskExecutor]:
+    """Open an executor that works in this process, with as many threads as its libraries take."""
+    yield InProcess(single_thread=False)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[TaskExecutor]:
+    """Open an executor that works in threads of this process."""
+    from tammes.global_search.executors.threads import Threads
+
+    executor = Threads(count)
     try:
         yield executor
     finally:
         executor.shutdown()
-
-
-def here() -> AbstractContextManager[TaskExecutor]:
-    """Return this process, with as many threads as its libraries take."""
-    return _open(InProcess(single_thread=False))
-
-
-def own_workers(count: int) -> AbstractContextManager[TaskExecutor]:
-    """Return worker processes of this machine; this process for one."""
-    if count == 1:
-        return _open(InProcess())
-    from tammes.global_search.executors.worker_pool import WorkerPool
-
-    return _open(WorkerPool(count))

@@ -17,7 +17,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +35,7 @@ from tammes.storage import formats as files
 from tammes.storage.archive import Archive
 from tammes.storage.result import Result
 
-__all__ = ["NoStore", "SavedSearchWarning", "SearchStore", "Store", "state_path"]
+__all__ = ["SavedSearchWarning", "SearchStore", "state_path"]
 
 SCHEMA = "tammes.search/2"
 _FIRST_SCHEMA = "tammes.search/1"  # of the portfolio alone, until version 0.1
@@ -43,54 +43,6 @@ _FIRST_SCHEMA = "tammes.search/1"  # of the portfolio alone, until version 0.1
 
 class SavedSearchWarning(UserWarning):
     """A saved search cannot be used or written, with the reason."""
-
-
-class Store(Protocol):
-    """Where a search keeps what it finds."""
-
-    def load(self, state: SearchState, strategy: Strategy) -> bool:
-        """Take up an earlier search of the same problem; return True if there was one."""
-
-    def keep(self, state: SearchState, strategy: Strategy, *, improved: bool) -> None:
-        """Keep what the last outcome has changed.
-
-        Raises:
-            FileAccessError: if a code cannot be kept.
-        """
-
-    def close(self, state: SearchState, strategy: Strategy, status: Status) -> None:
-        """Keep the state at the end of a run, or remove it where nothing is left to do."""
-
-    def offer(self, result: Result) -> None:
-        """Keep the final result.
-
-        Raises:
-            FileAccessError: if it cannot be kept.
-        """
-
-    def place(self, problem: Problem) -> Path | None:
-        """Return where the best code is kept; None where none is."""
-
-
-class NoStore:
-    """Keeps nothing."""
-
-    def load(self, state: SearchState, strategy: Strategy) -> bool:
-        """See `Store.load`."""
-        return False
-
-    def keep(self, state: SearchState, strategy: Strategy, *, improved: bool) -> None:
-        """See `Store.keep`."""
-
-    def close(self, state: SearchState, strategy: Strategy, status: Status) -> None:
-        """See `Store.close`."""
-
-    def offer(self, result: Result) -> None:
-        """See `Store.offer`."""
-
-    def place(self, problem: Problem) -> Path | None:
-        """See `Store.place`."""
-        return None
 
 
 def state_path(folder: Path, problem: Problem, strategy: Strategy) -> Path:
@@ -104,7 +56,7 @@ def state_path(folder: Path, problem: Problem, strategy: Strategy) -> Path:
 
 
 class SearchStore:
-    """Keeps the state of a search in a file, and its codes in an archive.
+    """Keeps the state of a search in a file, and its codes in an archive; without either, keeps nothing.
 
     Args:
         path: file of the state; None keeps none.
@@ -140,7 +92,10 @@ class SearchStore:
     # --- the state ------------------------------------------------------------------------------
 
     def load(self, state: SearchState, strategy: Strategy) -> bool:
-        """See `Store.load`. A state that cannot be used is set aside with a `SavedSearchWarning`."""
+        """Take up an earlier search of the same problem, and the archive's code; return True if there was a search.
+
+        A state that cannot be used is set aside with a `SavedSearchWarning`.
+        """
         resumed = self._resume and self._load(state, strategy)
         problem = state.problem
         plain = problem.symmetry in ("auto", "none")  # a prescribed symmetry is not that of any stored code
@@ -219,7 +174,7 @@ class SearchStore:
             )
 
     def close(self, state: SearchState, strategy: Strategy, status: Status) -> None:
-        """See `Store.close`."""
+        """Keep the state at the end of a run, or remove it where nothing is left to do."""
         if self.path is None:
             return
         if status is Status.INTERRUPTED or not (self._transient or status is Status.REPAIRED):
@@ -231,7 +186,11 @@ class SearchStore:
     # --- codes ----------------------------------------------------------------------------------
 
     def keep(self, state: SearchState, strategy: Strategy, *, improved: bool) -> None:
-        """See `Store.keep`."""
+        """Keep what the last outcome has changed.
+
+        Raises:
+            FileAccessError: if a code cannot be kept.
+        """
         best = state.best
         if best is None:
             return
@@ -246,7 +205,11 @@ class SearchStore:
             self._save(state, strategy)
 
     def offer(self, result: Result) -> None:
-        """See `Store.offer`. The archive keeps the result only where it has nothing as good."""
+        """Offer the final result to the archive, which keeps it only where it has nothing as good.
+
+        Raises:
+            FileAccessError: if it cannot be kept.
+        """
         if self.archive is not None:
             antipodal = result.antipodal and is_antipodal(result.code)
             if antipodal:
@@ -261,7 +224,7 @@ class SearchStore:
         self.archive.offer(code, record)
 
     def place(self, problem: Problem) -> Path | None:
-        """See `Store.place`."""
+        """Return where the best code is kept; None where none is."""
         return None if self.archive is None else self.archive.path_of(problem.n, problem.d, problem.antipodal)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import abc
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 from tammes.base.geometry import Floats
 from tammes.base.status import Status
@@ -27,27 +28,30 @@ class Report:
     history: dict[str, list[float | None]] = field(default_factory=dict)
 
 
-class Strategy(Protocol):
+class Strategy(abc.ABC):
     """What to try next. Deterministic, serialisable, and without a clock.
 
     What is proposed depends on the problem and on the outcomes taken in so far alone, so that the same seed and the
     same number of starts give the same codes with any number of workers.
     """
 
-    name: str
+    name: ClassVar[str]
     """Of the strategy in saved states."""
     problem: Problem
 
     @property
     def identity(self) -> dict[str, Any]:
         """Settings in which a saved state must agree, JSON-ready."""
+        return {}
 
+    @abc.abstractmethod
     def propose(self, state: SearchState) -> Task | None:
         """Return the next task; None if there is none before further outcomes are taken in, or at all.
 
         The task has the index `state.planned`.
         """
 
+    @abc.abstractmethod
     def update(self, state: SearchState, task: Task, outcome: Outcome) -> None:
         """Take an outcome in, in the order of the tasks: its codes into `state.pool`, what else it tells into self.
 
@@ -57,16 +61,21 @@ class Strategy(Protocol):
 
     def finished(self, state: SearchState) -> Status | None:
         """Return why the search should end by the strategy's own reasons; None if it should go on."""
+        return None
 
     def closing(self, state: SearchState) -> Task | None:
         """Return a last task after the target was reached; None for none."""
+        return None
 
+    @abc.abstractmethod
     def report(self, state: SearchState, status: Status) -> Report:
         """Return the record of what was done."""
 
+    @abc.abstractmethod
     def to_dict(self) -> tuple[dict[str, Any], dict[str, Floats]]:
         """Return JSON-ready values and arrays from which `restore` goes on."""
 
+    @abc.abstractmethod
     def restore(self, values: dict[str, Any], arrays: dict[str, Floats], state: SearchState) -> None:
         """Take up what `to_dict` returned.
 

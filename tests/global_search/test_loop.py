@@ -16,7 +16,7 @@ from tammes.global_search.loop import run_search
 from tammes.global_search.pool import Member
 from tammes.global_search.problem import Problem
 from tammes.global_search.state import Limits, SearchState
-from tammes.global_search.strategy import Report
+from tammes.global_search.strategy import Report, Strategy
 from tammes.global_search.tasks import Found, Outcome, Task
 
 PROBLEM = Problem(7, 3)
@@ -46,12 +46,11 @@ class Given(Task):
         return Outcome(self.index, self.count, 1.0, (self.found,), self.status)
 
 
-class InOrder:
+class InOrder(Strategy):
     """Proposes given codes, so many ahead."""
 
     name = "in order"
     problem = PROBLEM
-    identity = None
 
     def __init__(self, codes, ahead=3, last=None, **fields):
         self.codes, self.ahead, self.last, self.fields = codes, ahead, last, fields
@@ -67,9 +66,6 @@ class InOrder:
         self.seen.append(outcome.status)
         for found in outcome.found:
             state.pool.add(Member(found.points, found.angle, found.status, "given"))
-
-    def finished(self, state):
-        return None
 
     def closing(self, state):
         return self.last

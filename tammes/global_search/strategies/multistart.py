@@ -15,7 +15,7 @@ from tammes.base.status import Status
 from tammes.global_search.pool import Member
 from tammes.global_search.problem import Problem
 from tammes.global_search.state import SearchState
-from tammes.global_search.strategy import Report
+from tammes.global_search.strategy import Report, Strategy
 from tammes.global_search.tasks import Found, Outcome, Task
 from tammes.solvers.chain import Chain
 from tammes.solvers.local_solver import LocalSolver
@@ -84,7 +84,7 @@ class StartBatch(Task):
         )
 
 
-class Multistart:
+class Multistart(Strategy):
     """Batches of random starts, or the given points; the best code by measured angle is kept.
 
     Args:
@@ -158,10 +158,6 @@ class Multistart:
     def finished(self, state: SearchState) -> Status | None:
         """Return the status of the only batch, where the record is that of the solver's phases."""
         return self.last.status if self.phase is None and self.last is not None else None
-
-    def closing(self, state: SearchState) -> Task | None:
-        """See `Strategy.closing`."""
-        return None
 
     def report(self, state: SearchState, status: Status) -> Report:
         """See `Strategy.report`."""

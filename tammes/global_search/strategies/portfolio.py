@@ -20,7 +20,7 @@ from tammes.global_search.problem import Problem
 from tammes.global_search.state import SearchState
 from tammes.global_search.strategies.portfolio_tasks import PortfolioTask
 from tammes.global_search.strategies.shares import Arm, Shares
-from tammes.global_search.strategy import Report
+from tammes.global_search.strategy import Report, Strategy
 from tammes.global_search.tasks import RELAXED, Outcome, Task
 from tammes.groups.catalogue import candidates
 
@@ -51,7 +51,7 @@ _CASCADE = 300  # coordinates from which a chain of moves gains by being long
 _TASK_SECONDS = 0.35  # a task should take about this on one core
 
 
-class Portfolio:
+class Portfolio(Strategy):
     """Cold starts of several kinds, symmetric starts, codes with defects, moves from the best, adjacent sizes.
 
     Args:
@@ -267,11 +267,6 @@ class Portfolio:
             },
         }
         return Report(("search", "polish"), (phase,))
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """See `Strategy.identity`."""
-        return {}
 
     def to_dict(self) -> tuple[dict[str, Any], dict[str, Floats]]:
         """See `Strategy.to_dict`."""

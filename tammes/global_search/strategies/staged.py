@@ -40,7 +40,7 @@ from tammes.global_search.strategies.staged_tasks import (
     SymmetricStart,
 )
 from tammes.global_search.strategies.symmetric_starts import groups_for
-from tammes.global_search.strategy import Report
+from tammes.global_search.strategy import Report, Strategy
 from tammes.global_search.tasks import Outcome, Task
 from tammes.groups.finite_groups import Group
 from tammes.solvers.ladder.many_points import EXPONENTS
@@ -107,7 +107,7 @@ class _Step:
         return len(self.outcomes) == len(self.tasks)
 
 
-class Staged:
+class Staged(Strategy):
     """Generations of six stages.
 
     Args:
@@ -202,10 +202,6 @@ class Staged:
     def finished(self, state: SearchState) -> Status | None:
         """See `Strategy.finished`."""
         return Status.REPAIRED if self.over else None
-
-    def closing(self, state: SearchState) -> Task | None:
-        """See `Strategy.closing`."""
-        return None
 
     @property
     def identity(self) -> dict[str, Any]:
