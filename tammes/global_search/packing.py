@@ -1,9 +1,8 @@
-"""The inverse hunt: the most points that keep a given angle.
+"""The most points whose angles are all at least a given one: sizes searched one after the other.
 
-Sizes are probed one after the other, each by a search with the angle as its target: first the largest that bounds
-allow, since the most remarkable codes are there, then the largest with a known value, then where the angle of the last
-probe says, as angles go with n^(-1/(d-1)). What time is left goes to the first size that was not reached. A met bound
-ends the hunt.
+Each size is searched with the angle as its target: first the largest that bounds allow, since the most remarkable codes
+are there, then the largest with a known value, then the size that follows from the angle of the last one, as angles
+scale with n^(-1/(d-1)). The time that is left goes to the smallest size that was not reached. A met bound ends it.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ __all__ = ["Packing", "Probe", "largest_size", "pack"]
 _SLACK = 1e-10  # degrees: an angle that was printed with its last digits rounded up is still reached
 _SHARE = 0.3  # of the time that is left, a probe
 _LEAST_SECONDS = 1.0
-_MOST = 10**6  # points that a hunt begins with
+_MOST = 10**6  # points that are searched
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Packing:
 
     @property
     def optimal(self) -> bool:
-        """Whether no more points can."""
+        """True if no more points can keep the angle."""
         return self.n == self.limit
 
     def to_dict(self) -> dict[str, Any]:
@@ -85,7 +84,7 @@ class Packing:
 
 
 def largest_size(degrees: float, d: int) -> tuple[int, str]:
-    """The most points that the smallest bounds of all sizes allow at an angle, and the bound that forbids one more.
+    """Return the most points that the bounds allow at an angle, and the name of the bound that forbids one more.
 
     Raises:
         InvalidParameterError: unless the angle lies in (0, 180] and allows at most a million points.
@@ -119,14 +118,14 @@ def pack(
     show: Callable[[Probe, int], None] = lambda *_: None,
     **settings: Any,
 ) -> Packing:
-    """Hunt for the most points whose angles are all at least `degrees`.
+    """Search for the most points whose angles are all at least `degrees`.
 
     Args:
         d: dimension.
         degrees: the angle to keep.
         time_limit: seconds, of the whole.
         workers: processes; all cores by default.
-        executor: who does the work instead, as in `search`.
+        executor: what does the work instead, as in `search`.
         scheduler: address of a Dask scheduler, likewise.
         show: called with every probe and the most points that bounds allow.
         settings: of every `search`: seed, symmetry, archive, resume.
@@ -187,13 +186,13 @@ def pack(
 
 
 def _largest_known(degrees: float, d: int) -> int:
-    """The largest size with a stored value that keeps the angle; 0 if there is none."""
+    """Return the largest size with a stored value that keeps the angle; 0 if there is none."""
     stored = (n for n, _ in tables.sizes(d) if tables.best_known(n, d).angle_degrees >= degrees - 1e-6)
     return max(stored, default=0)
 
 
 def _closed(degrees: float, d: int, limit: int) -> int:
-    """The most points of a closed form that keep the angle: simplex, orthoplex, polygon."""
+    """Return the most points of a closed form that keep the angle: simplex, orthoplex, polygon."""
     most = 2
     for n in range(2, min(limit, 2 * d if d > 2 else limit) + 1):
         form = closed_form(n, d)

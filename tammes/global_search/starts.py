@@ -1,6 +1,6 @@
-"""Kinds of start: where a descent begins. Cold ones know n and d alone; none is a named code.
+"""Kinds of start for a local solver, drawn from n, d and a random generator alone; none is a named code.
 
-Every kind takes n, d and a random generator and gives unit points `(n, d)`.
+Every kind returns unit rows, shape `(n, d)`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _GOLDEN_TURN = math.pi * (3.0 - math.sqrt(5.0))
 
 
 def random(n: int, d: int, rng: np.random.Generator) -> Floats:
-    """Independent, uniform on the sphere."""
+    """Return independent points, uniform on the sphere."""
     return _unit(rng.standard_normal((n, d)))
 
 
 def spiral(n: int, d: int, rng: np.random.Generator) -> Floats:
-    """Layers of equal content along one axis; in d = 3 a golden spiral, in higher d spirals of random layers.
+    """Return layers of equal content along one axis; in d = 3 a golden spiral, in higher d spirals of random layers.
 
     Each coordinate in turn is a quantile of its distribution on the sphere that is left, shifted
     and turned at random, with a little noise.
@@ -43,7 +43,7 @@ def spiral(n: int, d: int, rng: np.random.Generator) -> Floats:
 
 
 def lattice(n: int, d: int, rng: np.random.Generator) -> Floats:
-    """The n points of a shifted root lattice D_d nearest to a sphere about a random centre, seen from there."""
+    """Return the n points of a shifted root lattice D_d that are nearest to a sphere, as directions from its centre."""
     reach = {2: 40, 3: 8, 4: 4, 5: 3, 6: 2}.get(d, 1)
     if d > 9:
         return random(n, d, rng)
@@ -60,7 +60,7 @@ def lattice(n: int, d: int, rng: np.random.Generator) -> Floats:
 
 
 def hinge(n: int, d: int, rng: np.random.Generator) -> Floats:
-    """Random points pushed apart by `sum max(0, r^2 - D)^2`: only what is nearer than r repels."""
+    """Return random points pushed apart by `sum max(0, r^2 - D)^2`: only what is nearer than r repels."""
     points = random(n, d, rng)
     if n > _HINGE_SIZE:
         return points
@@ -88,7 +88,7 @@ KINDS = {"random": random, "spiral": spiral, "lattice": lattice, "hinge": hinge}
 
 
 def _heights(level: Floats, d: int) -> Floats:
-    """Quantiles of one coordinate on the unit sphere in R^d, in [-1, 1]."""
+    """Return quantiles of one coordinate on the unit sphere in R^d, in [-1, 1]."""
     if d == 3:
         return 1.0 - 2.0 * level
     from scipy.special import betaincinv
@@ -97,10 +97,10 @@ def _heights(level: Floats, d: int) -> Floats:
 
 
 def _irrational(k: int) -> float:
-    """The fractional part of a square root that is no rational multiple of the others."""
+    """Return the fractional part of a square root that is no rational multiple of the others."""
     return math.sqrt((2, 3, 5, 7, 11, 13, 17, 19, 23, 29)[k % 10]) % 1.0
 
 
 def _unit(points: Floats) -> Floats:
-    """Rows scaled to length 1."""
+    """Return the rows scaled to length 1."""
     return np.asarray(points / np.linalg.norm(points, axis=1, keepdims=True))

@@ -1,8 +1,8 @@
-"""A sweep: one search after another over a range of sizes, sharing one budget, with a table as it goes.
+"""Searches over a range of sizes that share one time limit, with a table that is written after every size.
 
 The first pass gives every size a short search; the passes after it share what is left among the
-sizes that have no proof of being done: no bound met, not exhausted, the target not reached. Each
-search goes on from its saved state, and from what its neighbours have found.
+sizes that may still gain: no bound met, not exhausted, the target not reached. Each search goes on from its
+saved state, and from the codes of adjacent sizes.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Row:
     digest: str
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
+        """Return JSON-ready values."""
         return asdict(self)
 
 
@@ -107,7 +107,7 @@ def run(
 
 
 def summary(rows: list[Row]) -> str:
-    """How many beat, match and miss the best known value."""
+    """Return in words how many rows beat, match and miss the best known value."""
     count = {word: sum(row.verdict.startswith(word) for row in rows) for word in ("beats", "matches", "misses", "new")}
     return ", ".join(f"{number} {word}" for word, number in count.items() if number) or "nothing was searched"
 
@@ -134,7 +134,7 @@ def _row(result: Result, seconds: float) -> Row:
 
 
 def _write(folder: Path, rows: list[Row]) -> None:
-    """Both tables, atomically."""
+    """Write both tables, atomically."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, list(rows[0].to_dict()), lineterminator="\n")
     writer.writeheader()

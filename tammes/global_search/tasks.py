@@ -65,7 +65,7 @@ class Task(abc.ABC):
     """Name of the symmetry group of the starts."""
 
     concurrent: ClassVar[bool] = True
-    """Whether tasks of this kind may run at the same time as others; if not, it has all threads."""
+    """True if tasks of this kind may run at the same time as others; if not, a task has all threads."""
 
     @property
     def phase(self) -> str | None:

@@ -27,7 +27,7 @@ class TaskExecutor(Protocol):
     workers: int
     """Tasks that run at the same time."""
     own: bool
-    """Whether it works on this machine, in processes and threads of this package."""
+    """True if it works on this machine, in processes and threads of this package."""
     redone: int
     """Tasks that were run again, since their worker or their outcome was lost."""
 

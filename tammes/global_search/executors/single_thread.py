@@ -23,7 +23,7 @@ _blas: Any = None  # how to go back, once the last of several threads of Python 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """One thread in every library that is loaded; as it was, afterwards.
+    """Give every library that is loaded one thread, and its own number afterwards.
 
     OpenMP, torch and the compiled loops keep a number for each thread of Python. BLAS has one for the process: of
     several threads of Python that are inside at once, the last one restores it. HiGHS is not asked: its simplex

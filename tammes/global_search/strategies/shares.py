@@ -1,8 +1,8 @@
-"""Fair shares: which arm of a search gets the next round.
+"""Shares of the arms of a portfolio: which of them gets the next task.
 
 Stride scheduling: the arm whose work divided by its weight is least goes next. An arm that improves
 the best code gains weight, one that brings nothing loses what it gained; none falls below its base,
-so nothing starves, and a search moves towards what pays for this (n, d).
+so that every arm has its turn, and most work goes to what pays for this (n, d).
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ __all__ = ["Arm", "Shares"]
 _GAIN = 1.5  # base weights for an improvement
 _HIT = 0.15  # for the best code found once more
 _MOST = 6.0  # base weights
-_DECAY = 0.97  # of what was gained, for a round without success
+_DECAY = 0.97  # of what was gained, for a task without success
 
 
 @dataclass
 class Arm:
-    """One kind of round, and how it has paid."""
+    """One kind of task, and how it has paid."""
 
     name: str
     base: float
     """Its weight when nothing is known."""
     gained: float = 0.0
     work: float = 0.0
-    """Evaluations of the soft-min that its rounds have cost."""
+    """Evaluations of the soft-min that its tasks have cost."""
     rounds: int = 0
-    """Rounds that have ended."""
+    """Tasks that have ended."""
     planned: int = 0
     improvements: int = 0
     hits: int = 0
@@ -50,13 +50,13 @@ class Shares:
 
     def __init__(self, arms: list[Arm]) -> None:
         self.arms = arms
-        self._mean = 1.0  # work of a round, to charge rounds that are under way
+        self._mean = 1.0  # work of a task, to charge tasks that are under way
 
     def __getitem__(self, name: str) -> Arm:
         return next(arm for arm in self.arms if arm.name == name)
 
     def next(self, ready: list[str]) -> Arm:
-        """The arm whose turn it is, among those whose names are in `ready`."""
+        """Return the arm whose turn it is, among those whose names are in `ready`."""
         charged = [(self._charged(arm), k) for k, arm in enumerate(self.arms) if arm.name in ready]
         arm = self.arms[min(charged)[1]]
         arm.planned += 1
@@ -66,7 +66,7 @@ class Shares:
         return (arm.work + (arm.planned - arm.rounds + 0.5) * self._mean) / arm.weight  # half: the heavy begin
 
     def record(self, name: str, work: float, *, improved: bool, hit: bool) -> None:
-        """The outcome of a round."""
+        """Take in the outcome of a task."""
         arm = self[name]
         arm.rounds += 1
         arm.work += work
@@ -82,11 +82,11 @@ class Shares:
         arm.hits += hit or improved
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, for a search that is to go on later."""
+        """Return JSON-ready values, for a search that is to go on later."""
         return {"mean": self._mean, "arms": [asdict(arm) for arm in self.arms]}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Take up what `to_dict` gave; arms that it does not know start anew."""
+        """Take up what `to_dict` returned; arms that it does not know start anew."""
         known = {arm["name"]: Arm(**arm) for arm in saved["arms"]}
         self._mean = float(saved["mean"])
         self.arms = [known.get(arm.name, arm) for arm in self.arms]

@@ -1,7 +1,7 @@
 """Symmetric starts for many points: a random part of the sphere, and its images under a group.
 
-The part has n / order points, so a descent costs that much less, and many can be tried. Symmetric codes
-are the best ones known at many sizes; where they are not, they are good places to break the symmetry.
+The part has n / order points, so that a descent costs that much less, and many can be tried. Symmetric codes are the
+best ones known at many sizes; where they are not, they are good codes to break the symmetry of.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _OF_A_KIND = 3  # special orbits of one kind at most, where their number is not 
 
 
 def groups_for(problem: Problem) -> list[Group]:
-    """Groups worth trying, at most eight, the same on every call: rotations, or those with a prescribed symmetry.
+    """Return groups to try, at most eight, the same on every call: rotations, or those with a prescribed symmetry.
 
     Raises:
         InvalidParameterError: if the orbits of the prescribed group add up to n in no simple way.
@@ -60,7 +60,7 @@ def groups_for(problem: Problem) -> list[Group]:
 
 
 def symmetric_start(group: Group, n: int, rng: np.random.Generator) -> tuple[Floats, Images]:
-    """Random points of one part of the sphere, and their images: n in all.
+    """Return random points of one part of the sphere, and their images: n in all.
 
     Args:
         group: one of `groups_for`.
@@ -89,11 +89,11 @@ def symmetric_start(group: Group, n: int, rng: np.random.Generator) -> tuple[Flo
     free = rng.standard_normal((generic, group.d))
     free /= np.linalg.norm(free, axis=1, keepdims=True)
     free = free[curve_order(np.ascontiguousarray(free.T))]
-    owner = [np.tile(np.arange(generic), group.order - 1)]
-    owner += [np.full(len(carried), generic + k) for k, (_, carried) in enumerate(special)]
+    representative = [np.tile(np.arange(generic), group.order - 1)]
+    representative += [np.full(len(carried), generic + k) for k, (_, carried) in enumerate(special)]
     transforms = [np.repeat(group.matrices[1:], generic, axis=0), *(carried for _, carried in special)]
     images = Images(
-        np.concatenate(owner).astype(np.int32),
+        np.concatenate(representative).astype(np.int32),
         np.ascontiguousarray(np.concatenate(transforms)),
         np.array(projectors).reshape(-1, group.d, group.d),
     )
@@ -102,7 +102,7 @@ def symmetric_start(group: Group, n: int, rng: np.random.Generator) -> tuple[Flo
 
 
 def changed(group: Group, points: Floats, images: Images, chord_bound: float, rng: np.random.Generator) -> Floats:
-    """A symmetric code with a region shaken, or with one pressed point put elsewhere; the images follow.
+    """Return a symmetric code with a region shaken, or with one pressed point put elsewhere; the images follow.
 
     Args:
         group: of the code.
@@ -133,7 +133,7 @@ def changed(group: Group, points: Floats, images: Images, chord_bound: float, rn
 
 
 def _counts(group: Group, n: int) -> list[tuple[int, ...]]:
-    """Numbers of special orbits of each kind with which whole orbits add up to n, as few as can be."""
+    """Return numbers of special orbits of each kind with which whole orbits add up to n, as few as can be."""
     *kinds, generic = group.strata
     ranges = [range(1 + (_OF_A_KIND if kind.available is None else kind.available)) for kind in kinds]
     found: list[tuple[int, ...]] = []
