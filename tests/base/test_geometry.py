@@ -103,7 +103,7 @@ def test_tangent_bases_are_orthonormal(d):
     bases = geometry.tangent_bases(points)
     assert bases.shape == (len(points), d, d - 1)
     whole = np.concatenate([points[:, :, None], bases], axis=2)  # (n, d, d), orthogonal
-    np.testing.assert_allclose(whole.mT @ whole, np.broadcast_to(np.eye(d), whole.shape), atol=2e-15)
+    np.testing.assert_allclose(whole.swapaxes(-1, -2) @ whole, np.broadcast_to(np.eye(d), whole.shape), atol=2e-15)
 
 
 # --- searches -----------------------------------------------------------------------------------
