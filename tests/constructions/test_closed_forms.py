@@ -114,7 +114,7 @@ BAD = [True, False, np.True_, 1, 0, -3, 2.0, "3", None, math.nan, 3 + 0j, [3], n
 
 @pytest.mark.parametrize("function", [check_size, closed_form, simplex])
 @pytest.mark.parametrize("bad", BAD, ids=repr)
-def test_bad_sizes_are_named(function, bad):
+def test_bad_sizes_are_refused_by_name(function, bad):
     for name, arguments in (("n", (bad, 3)), ("d", (3, bad))):
         with pytest.raises(InvalidParameterError) as caught:
             function(*arguments)
@@ -122,7 +122,7 @@ def test_bad_sizes_are_named(function, bad):
 
 
 @pytest.mark.parametrize("kind", [int, np.int8, np.int64, np.uint32])
-def test_integers_of_any_kind_are_sizes(kind):
+def test_integers_of_numpy_are_sizes(kind):
     n, d = check_size(kind(4), kind(3))
     assert (n, d, type(n), type(d)) == (4, 3, int, int)
     assert simplex(kind(4), kind(3)).shape == (4, 3)

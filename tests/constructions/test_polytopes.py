@@ -66,16 +66,16 @@ def test_optimal_codes_of_the_sphere(name):
 
 @pytest.mark.parametrize(
     ("name", "coefficients"),
-    [("schuette_7", [3, -9, -3, 1]), ("danzer_10", [7, -4, -2, 1]), ("square_antiprism", None)],
+    [("schuette_7", [3, -9, -3, 1]), ("danzer_10", [7, -4, -2, 1]), ("square_antiprism", [7, 2, -1])],
 )
 def test_cosines_satisfy_their_equations(name, coefficients):
     points = getattr(polytopes, name)()
     gram = points @ points.T
     np.fill_diagonal(gram, -2.0)
-    assert np.polyval(coefficients or [7, 2, -1], gram.max()) == pytest.approx(0.0, abs=1e-14)
+    assert np.polyval(coefficients, gram.max()) == pytest.approx(0.0, abs=1e-14)
 
 
-def test_the_snub_cube_looks_alike_from_every_vertex():
+def test_every_vertex_of_the_snub_cube_has_the_same_cosines():
     points = polytopes.snub_cube()
     seen = np.sort(points @ points.T, axis=1)
     np.testing.assert_allclose(seen, np.broadcast_to(seen[0], seen.shape), rtol=0, atol=1e-14)

@@ -48,7 +48,7 @@ def test_each_is_the_vertex_figure_of_the_one_before(whole, cosine, part, apex):
     assert_seen_alike(figure, distribution)
 
 
-def test_root_systems_hold_each_other():
+def test_root_systems_contain_each_other():
     e8, e7 = root_systems.roots_e8(), root_systems.roots_e7()
     assert_seen_alike(vertex_figure(e8, 0.0), CODES["roots_e7"][2])
     assert (np.abs(e7 @ e7[0]) < 1e-9).sum() == 60  # D6

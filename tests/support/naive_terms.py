@@ -1,4 +1,4 @@
-"""The regularisation term by double loops, and comparisons of gradients by name."""
+"""The regularisation term from all cosines by autograd, and comparisons of gradients by name."""
 
 import copy
 
@@ -8,7 +8,7 @@ from two_processes import COEF
 
 
 def naive_mma(rows):
-    """`-(1/n) sum_i min_j theta_ij` by autograd through all angles."""
+    """Return `-(1/n) sum_i min_j theta_ij`, differentiable through the matrix of all cosines."""
     unit = nn.functional.normalize(rows.flatten(1), dim=1)
     cosines = unit @ unit.T - 4.0 * torch.eye(len(unit), dtype=unit.dtype)
     return -cosines.amax(dim=1).acos().mean()
@@ -33,13 +33,13 @@ def same(found, expected, rtol=1e-10, atol=1e-12):
 
 
 def of_the_term(model, term):
-    """Gradients of a term alone, by name, in float64."""
+    """Return the gradients of a term alone, by name, in float64."""
     model.zero_grad()
     term.backward()
     return {name: grad.double() for name, grad in gradients(model).items()}
 
 
 def naive_gradients(model):
-    """Of the naive term of a copy in float64."""
+    """Return the gradients of the naive term of a float64 copy of the model, by name."""
     model = copy.deepcopy(model).double()
     return of_the_term(model, naive_term(model))
