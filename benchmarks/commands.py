@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tammes.bench.machine import describe_machine
 
-JUDGE = (
+MEASURE = (
     "import numpy as np; from tammes import SphericalCode; "
     "c = SphericalCode(np.random.default_rng(0).normal(size=(100_000, 3)), normalize=True); "
     "c.min_angle, c.contacts(), c.nearest_angles"
@@ -31,7 +31,7 @@ GROUPS = {
         'python -c "import torch"': ["-c", "import torch"],
     },
     "large n": {
-        "judge 100,000 points in d = 3": ["-c", JUDGE],
+        "measure 100,000 points in d = 3": ["-c", MEASURE],
         "tammes solve --loss mma --no-polish --steps 10, n = 20,000, d = 3": [*SOLVE, "--loss", "mma", "--steps", "10"],
         "tammes solve --loss riesz-fisher --no-polish --steps 2, n = 20,000, d = 3": [
             *SOLVE,

@@ -241,8 +241,8 @@ def _block(entry: "Entry") -> "RenderableType":
     rows += [
         ("upper bound", f"{bound.degrees:.6f}°   ({bound.name}), gap {gap:.6f}°"),
         ("contacts", f"{len(code.contacts())}, {report.counted(len(code.rattlers()), 'rattler')}"),
-        ("method", " + ".join(entry.method) or "not told"),
-        ("kept since", entry.archived or "not told"),
+        ("method", " + ".join(entry.method) or "not recorded"),
+        ("kept since", entry.archived or "not recorded"),
         ("digest", code.digest),
         ("file", str(entry.path)),
     ]

@@ -32,7 +32,7 @@ def table1(
         typer.Option(help="Some losses, as mma,cosine.", show_default="all", rich_help_panel=METHOD),
     ] = None,
     seeds: Annotated[
-        int, typer.Option(parser=integer("seeds", 1), metavar="N", help="Seeds a cell.", rich_help_panel=METHOD)
+        int, typer.Option(parser=integer("seeds", 1), metavar="N", help="Seeds for each cell.", rich_help_panel=METHOD)
     ] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or auto.", rich_help_panel=METHOD)] = "cpu",
     steps: Annotated[

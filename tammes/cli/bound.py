@@ -49,7 +49,7 @@ def bound(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Prove what no code can do: a wider angle with n points, or more points at an angle."""
+    """Print every proved upper bound: on the angle of n points, or on the number of points at an angle."""
     if n is not None and angle is not None:
         raise ConflictingOptionsError("--n", "--angle")
     if degree is not None and not lp:

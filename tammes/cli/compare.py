@@ -41,7 +41,7 @@ def compare(
     d: FileDimension = None,
     as_json: Json = False,
 ) -> None:
-    """Decide whether two codes are one up to isometry, else exit with 1; count the symmetries of each."""
+    """Decide whether two codes are the same up to isometry, else exit with 1; count the symmetries of each."""
     from tammes.codes import isometry
     from tammes.storage import formats
 

@@ -102,7 +102,7 @@ def search(
     as_json: Json = False,
     force: Force = False,
 ) -> None:
-    """Hunt for the best code of a size, or of every size in a range, or for the most points at an angle."""
+    """Search for the best code of a size, of every size in a range, or for the most points at an angle."""
     from tammes.storage.archive import Archive
 
     shared: dict[str, Any] = {

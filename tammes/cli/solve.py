@@ -42,7 +42,7 @@ def solve(
     ] = None,
     seed: Seed = 0,
     polish: Annotated[
-        bool, typer.Option("--polish/--no-polish", help="Climb on to a local maximum.", rich_help_panel=METHOD)
+        bool, typer.Option("--polish/--no-polish", help="Polish to a local maximum.", rich_help_panel=METHOD)
     ] = True,
     analytic: Annotated[
         bool,
@@ -72,8 +72,8 @@ def solve(
         typer.Option(
             parser=integer("starts", 1),
             metavar="N",
-            help="Of a loss: starts, as one batch; else in all.",
-            show_default="of a loss 1",
+            help="With a loss: starts, run as one batch; without: starts in all.",
+            show_default="with a loss 1",
             rich_help_panel=LIMITS,
         ),
     ] = None,

@@ -19,12 +19,12 @@ __all__ = ["verify"]
 
 def verify(
     file: CodeFile,
-    tolerance: Annotated[float, typer.Option(help="Claim and measurement may differ by this, radians.")] = 1e-12,
+    tolerance: Annotated[float, typer.Option(help="Radians by which claim and measurement may differ.")] = 1e-12,
     normalize: Normalize = False,
     d: FileDimension = None,
     as_json: Json = False,
 ) -> None:
-    """Measure a file from its points alone and hold the claim beside it to that; or check a certificate."""
+    """Measure a file from its points alone and compare with the record beside it; or check a certificate."""
     from tammes.storage import formats, verification
 
     if formats.is_certificate(file):

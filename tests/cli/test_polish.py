@@ -4,11 +4,11 @@ import functools
 import json
 import math
 import types
-from pathlib import Path
 
 import jsonschema
 import numpy as np
 import pytest
+from command_line import RECORD_SCHEMA, one_line
 
 from tammes.base import geometry
 from tammes.base.budget import Progress
@@ -16,19 +16,13 @@ from tammes.base.status import Status
 from tammes.codes.spherical_code import SphericalCode
 from tammes.constructions.closed_forms import regular_polygon, simplex
 from tammes.solvers.polish import polish as solver
-from tammes.storage import formats as files
-
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "result.schema.json").read_text())
+from tammes.storage import formats
 
 
 @pytest.fixture
 def run(run):
     """Runs `tammes polish` likewise."""
     return functools.partial(run, "polish")
-
-
-def one_line(text):
-    return text.count("\n") == 1 and text.startswith("Error: ") and "Traceback" not in text
 
 
 def nudged(points, size=1e-3):
@@ -48,7 +42,7 @@ def test_the_polished_points_lie_beside_the_file(run, tmp_path, start):
     before = (tmp_path / "start.npy").read_bytes()
     status, out, err = run("start.npy")
     assert (status, err) == (0, "")
-    code = files.load(tmp_path / "start_polished.npy")
+    code = formats.load(tmp_path / "start_polished.npy")
     assert code.max_cosine == pytest.approx(-1 / 3, abs=1e-14)
     assert f"before the polish {SphericalCode(start).min_angle_degrees:.12f}°" in out
     assert f"after it {code.min_angle_degrees:.12f}°" in out
@@ -57,7 +51,7 @@ def test_the_polished_points_lie_beside_the_file(run, tmp_path, start):
         assert word in out
     assert (tmp_path / "start.npy").read_bytes() == before
     record = json.loads((tmp_path / "start_polished.json").read_text())
-    jsonschema.validate(record, SCHEMA)
+    jsonschema.validate(record, RECORD_SCHEMA)
     assert record["method"] == ["polish"]
     assert record["settings"] == {"source": "start.npy", "source_digest": SphericalCode(start).digest}
     assert record["before_polish_degrees"] == SphericalCode(start).min_angle_degrees
@@ -87,7 +81,7 @@ def test_json_is_one_document(run, start):
     status, out, err = run("start.npy", "--json")
     assert (status, err) == (0, "")
     document = json.loads(out)
-    jsonschema.validate(document, SCHEMA)
+    jsonschema.validate(document, RECORD_SCHEMA)
     assert "refined" not in document
     document = json.loads(run("start.npy", "--json", "--digits", 30, "--force")[1])
     assert document["file"] == "start_polished.npy"
@@ -97,12 +91,12 @@ def test_json_is_one_document(run, start):
 
 
 def test_output_and_formats(run, tmp_path):
-    files.save(tmp_path / "pack.txt", SphericalCode(nudged(regular_polygon(5))))
+    formats.save(tmp_path / "pack.txt", SphericalCode(nudged(regular_polygon(5))))
     assert run("pack.txt", "-o", "there.csv")[0] == 2  # .txt does not tell d
     status, out, err = run("pack.txt", "--d", 2, "-o", "there.csv", "--digits", 20)
     assert (status, err) == (0, "")
     assert "there.csv, there.json, there_20digits.json" in out
-    assert math.degrees(files.load(tmp_path / "there.csv").min_angle) == pytest.approx(72.0, abs=1e-12)
+    assert math.degrees(formats.load(tmp_path / "there.csv").min_angle) == pytest.approx(72.0, abs=1e-12)
     status, _, err = run("pack.txt", "--d", 2, "-o", "there.xyz")
     assert status == 2
     assert "`format` must be one of" in err

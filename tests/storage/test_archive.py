@@ -14,6 +14,7 @@ import jsonschema
 import numpy as np
 import oracles
 import pytest
+from command_line import RECORD_SCHEMA
 
 from tammes.base.errors import FileAccessError, InvalidParameterError, NotTabulatedError
 from tammes.base.status import Status
@@ -23,7 +24,6 @@ from tammes.storage.archive import Archive, ArchiveWarning, default_folder
 from tammes.storage.result import Result
 
 SPAWN = multiprocessing.get_context("spawn")
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "result.schema.json").read_text())
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_a_result_is_stored_with_its_record(archive):
     made = result(oracles.icosahedron())
     path = archive.offer(made, {"search": {"hops": 3}}).path
     record = json.loads(path.read_text())
-    jsonschema.validate({**record, "method": ["polish"]}, SCHEMA)
+    jsonschema.validate({**record, "method": ["polish"]}, RECORD_SCHEMA)
     assert (np.array(record["points"]) == oracles.icosahedron()).all()
     assert record["method"] == ["sgd", "polish"]
     assert record["settings"] == {"seed": 7}
