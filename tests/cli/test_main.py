@@ -13,6 +13,20 @@ def test_the_version(run):
     assert out.startswith("tammes 0.")
 
 
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_the_start_loads_no_library_of_numbers(option):
+    script = (
+        "import sys\n"
+        "from tammes.cli.main import main\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n    assert not end.code, end.code\n"
+        "loaded = {'matplotlib', 'mpmath', 'msgspec', 'numba', 'numpy', 'scipy', 'torch'} & set(sys.modules)\n"
+        "assert not loaded, loaded\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, option], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_brackets_in_a_name_are_no_markup(run):
     status, out, _ = run("solve", "--n", 5, "--d", 4, "-o", "[red]x.npy")
     assert status == 0

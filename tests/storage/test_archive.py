@@ -1,6 +1,5 @@
 """The archive keeps the best, whoever writes at once, dies in the middle, or put a foreign file there."""
 
-import contextlib
 import json
 import math
 import multiprocessing
@@ -15,6 +14,7 @@ import numpy as np
 import oracles
 import pytest
 from command_line import RECORD_SCHEMA
+from filelock import FileLock
 
 from tammes.base.errors import FileAccessError, InvalidParameterError, NotTabulatedError
 from tammes.base.status import Status
@@ -484,8 +484,6 @@ def test_a_killed_writer_leaves_old_or_new(archive, moment, survives):
 
 
 def test_a_lock_that_is_held_too_long_is_told(archive):
-    from filelock import FileLock
-
     archive = Archive(archive.folder, lock_seconds=0.0)
     archive.offer(arc(1.0))
     with FileLock(archive.folder / ".lock"):
@@ -498,16 +496,14 @@ def test_a_lock_that_is_held_too_long_is_told(archive):
 def test_the_stored_code_is_compared_again_under_the_lock(archive, monkeypatch):
     """Between the first look and the lock, another process stores a better code."""
     archive.offer(arc(1.0))
-    locked = Archive._locked
+    acquire = FileLock.acquire
 
-    @contextlib.contextmanager
-    def late(self):
-        monkeypatch.setattr(Archive, "_locked", locked)
-        Archive(self.folder).offer(arc(2.0))
-        with locked(self):
-            yield
+    def late(lock, *arguments, **options):
+        monkeypatch.setattr(FileLock, "acquire", acquire)
+        Archive(archive.folder).offer(arc(2.0))
+        return acquire(lock, *arguments, **options)
 
-    monkeypatch.setattr(Archive, "_locked", late)
+    monkeypatch.setattr(FileLock, "acquire", late)
     offered = archive.offer(arc(1.5))
     assert not offered.kept
     assert offered.previous == pytest.approx(2.0)

@@ -4,6 +4,7 @@ import math
 
 import oracles
 import pytest
+from command_line import RECORD_SCHEMA
 
 from tammes.codes.spherical_code import SphericalCode
 from tammes.storage.record import CLAIMS, FIELDS, Counted, false_claims, field_of
@@ -27,6 +28,12 @@ def test_the_honest_record_makes_every_claim():
     assert HONEST.keys() == CLAIMS.keys()
     assert false_claims(HONEST, CODE) == []
     assert false_claims({}, CODE) == []
+
+
+def test_every_claim_is_described_in_the_schema():
+    """The schema is for readers elsewhere, the types are for this package: they speak of the same fields."""
+    assert CLAIMS.keys() <= set(RECORD_SCHEMA["required"])
+    assert (FIELDS.keys() - {"archived"}) <= RECORD_SCHEMA["properties"].keys()
 
 
 @pytest.mark.parametrize(
