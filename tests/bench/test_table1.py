@@ -32,26 +32,26 @@ def table(out, runner, seeds=1, losses=("mma", "cosine"), rows=((4, 3), (5, 4)),
 
 
 @pytest.mark.slow
-def test_a_stopped_run_goes_on_where_it_was(tmp_path, runner):
+def test_a_stopped_run_is_resumed(tmp_path, runner):
     def stop(cell, done, total):
         if done == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         table(tmp_path, runner, progress=stop)
-    assert len(runner) == 2
+    assert len(runner.ran) == 2
     first = {cell["loss"]: cell for cell in json.loads((tmp_path / "table1.json").read_text())["cells"]}
     table(tmp_path, runner)
-    assert len(runner) == 4
-    assert len(set(runner)) == 4
+    assert len(runner.ran) == 4
+    assert len(set(runner.ran)) == 4
     kept = json.loads((tmp_path / "table1.json").read_text())["cells"]
     assert all(cell in kept for cell in first.values())
     table(tmp_path, runner)  # nothing is left to do
-    assert len(runner) == 4
+    assert len(runner.ran) == 4
     table(tmp_path, runner, seeds=2)  # more seeds: only those
-    assert len(runner) == 8
+    assert len(runner.ran) == 8
     table(tmp_path, runner, fresh=True)
-    assert len(runner) == 12
+    assert len(runner.ran) == 12
 
 
 def test_other_settings_are_refused(tmp_path, runner):
