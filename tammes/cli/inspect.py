@@ -64,8 +64,8 @@ def inspect(
             "-o",
             "--output",
             metavar="PICTURE",
-            help="Draw the angles of all layers; with --histogram, the cosines of one.",
-            show_default="with --histogram CHECKPOINT_LAYER_cosines.png",
+            help="Draw the angles of all layers; with --histogram, where to draw the cosines "
+            "(CHECKPOINT_LAYER_cosines.png without it).",
             rich_help_panel=OUTPUT,
         ),
     ] = None,
