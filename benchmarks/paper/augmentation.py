@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.paper.images import Images
-from tammes.base.errors import InvalidParameterError, check_integer, check_number
+from tammes.base.errors import InvalidParameterError
+from tammes.base.validation import check_integer, check_number
 
 __all__ = ["HALF", "Augmentation", "Statistics", "statistics"]
 

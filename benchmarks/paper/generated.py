@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.paper.readers.verification import NAMES
-from tammes.base.errors import UnknownNameError, check_integer
+from tammes.base.errors import UnknownNameError
+from tammes.base.validation import check_integer
 
 __all__ = ["FORMS", "write_all", "write_cifar100", "write_faces", "write_tiny_imagenet", "write_verification"]
 

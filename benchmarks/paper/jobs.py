@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.paper.config import Arm, Data, Experiment, Recipe
-from tammes.base.errors import DeviceError, InvalidParameterError, check_integer
+from tammes.base.errors import DeviceError, InvalidParameterError
+from tammes.base.validation import check_integer
 
 __all__ = ["AMP", "Job", "check_precision", "jobs_of"]
 

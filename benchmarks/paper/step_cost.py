@@ -29,7 +29,8 @@ from torch import nn
 
 from benchmarks.paper import models
 from benchmarks.paper.evidence import PeakMemory
-from tammes.base.errors import DeviceError, TammesError, check_integer
+from tammes.base.errors import DeviceError, TammesError
+from tammes.base.validation import check_integer
 from tammes.bench.machine import describe_machine
 from tammes.nn import Regularizer
 from tammes.storage import formats as files

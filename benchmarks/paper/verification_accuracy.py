@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.paper.images import Pairs
-from tammes.base.errors import InvalidParameterError, check_integer
+from tammes.base.errors import InvalidParameterError
+from tammes.base.validation import check_integer
 
 __all__ = ["VerificationAccuracy", "best_threshold", "distances", "embed", "ten_fold", "verify"]
 

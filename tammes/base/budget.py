@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tammes.base.errors import InvalidParameterError
+from tammes.base.validation import check_duration
 
 __all__ = ["Budget", "Progress", "ProgressCallback", "silent"]
 
@@ -28,8 +28,8 @@ class Budget:
         clock: Callable[[], float] = time.monotonic,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        if seconds is not None and not (seconds > 0.0 and math.isfinite(seconds)):
-            raise InvalidParameterError("time_limit", "a positive number of seconds", seconds)
+        if seconds is not None:
+            seconds = check_duration("time_limit", seconds)
         self._clock = clock
         self._stop = stop
         self._start = clock()

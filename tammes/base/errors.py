@@ -7,8 +7,6 @@ where that is known. A caller may catch `TammesError`, or the built-in parent th
 from __future__ import annotations
 
 import difflib
-import numbers
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -25,8 +23,6 @@ __all__ = [
     "TammesError",
     "UnknownNameError",
     "WorkersLostError",
-    "check_integer",
-    "check_number",
 ]
 
 
@@ -58,7 +54,14 @@ class InvalidParameterError(TammesError, ValueError):
 
 
 class ConflictingOptionsError(TammesError, ValueError):
-    """Two options exclude each other: "`--json` and `--csv` exclude each other. Leave one of them out."."""
+    """Two options cannot be given together: "`--json` and `--csv` exclude each other. Leave one of them out.".
+
+    Args:
+        one: the first option, as the user wrote it.
+        other: the second option.
+        reason: why, in a clause of its own: "`loss` and `symmetry` exclude each other: a loss is minimised without it.
+            Leave one of them out.".
+    """
 
     def __init__(self, one: str, other: str, reason: str = "") -> None:
         self.options = (one, other)
@@ -123,32 +126,3 @@ class WorkersLostError(TammesError, RuntimeError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The workers are lost: {reason}.")
-
-
-def check_integer(name: str, value: object, least: int) -> int:
-    """The value as an `int`, after checking that it is an integer (also NumPy's) of at least `least`.
-
-    Raises:
-        InvalidParameterError: otherwise.
-    """
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or int(value) < least:
-        raise InvalidParameterError(name, f"an integer of at least {least}", value)
-    return int(value)
-
-
-def check_number(
-    name: str,
-    value: object,
-    requirement: str = "a finite number",
-    *,
-    least: float = -sys.float_info.max,
-    most: float = sys.float_info.max,
-) -> float:
-    """The value as a `float`, after checking that it is a real number (also NumPy's) between the two.
-
-    Raises:
-        InvalidParameterError: otherwise.
-    """
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not least <= float(value) <= most:
-        raise InvalidParameterError(name, requirement, value)
-    return float(value)

@@ -15,7 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tammes.base.errors import FileAccessError, FileFormatError, InvalidParameterError
+from tammes.base.errors import FileAccessError, FileFormatError
+from tammes.base.validation import check_integer, check_workers
 from tammes.bench import report
 from tammes.bench.cells import COLUMNS, Cell, Settings, run_cell
 from tammes.bench.machine import describe_machine
@@ -75,9 +76,7 @@ def run_table1(
         FileAccessError: if the folder cannot be created.
         FileFormatError: if the folder holds results of other settings, or damaged ones.
     """
-    for name, value in (("seeds", seeds), ("workers", workers)):
-        if value is not None and value < 1:
-            raise InvalidParameterError(name, "an integer of at least 1", value)
+    seeds, workers = check_integer("seeds", seeds, 1), check_workers(workers)
     _check_device(settings.device)
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
+from tammes.base import validation
 
-from tammes.base.errors import InvalidParameterError
-
-__all__ = ["LARGEST", "Bound", "angle_of", "check_integer", "check_size"]
+__all__ = ["LARGEST", "Bound", "angle_of", "check_size"]
 
 LARGEST = 10**15
 """Largest n and d of the bounds: up to it, integers are exact in float64 and closed bounds take milliseconds."""
@@ -44,29 +42,10 @@ def angle_of(versine: float) -> float:
     return 2.0 * math.asin(math.sqrt(min(1.0, 0.5 * versine)))
 
 
-def check_integer(name: str, value: object, *, least: int = 2, most: int = LARGEST) -> int:
-    """Return the value as an int, after checking that it is an integer from `least` to `most`.
-
-    Raises:
-        InvalidParameterError: if it is not; the message names the parameter.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise InvalidParameterError(name, f"an integer of at least {least}", value)
-    if value > most:
-        # Python prints no integer of more than 4,300 digits.
-        shown = value if value < 10**30 else f"about 10^{round(int(value).bit_length() * math.log10(2))}"
-        raise InvalidParameterError(name, f"at most {_printed(most)}", shown)
-    return int(value)
-
-
 def check_size(n: object, d: object) -> tuple[int, int]:
     """Return n and d as ints, after checking that they are integers from 2 to `LARGEST`.
 
     Raises:
         InvalidParameterError: if one is not; the message names it.
     """
-    return check_integer("n", n), check_integer("d", d)
-
-
-def _printed(limit: int) -> str:
-    return "10^15" if limit == LARGEST else str(limit)
+    return validation.check_size(n, d, most=LARGEST)

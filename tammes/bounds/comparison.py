@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable
 
 from tammes.base.errors import InvalidParameterError
-from tammes.bounds.bound import LARGEST, Bound, check_integer, check_size
+from tammes.base.validation import check_integer, check_number
+from tammes.bounds.bound import LARGEST, Bound, check_size
 from tammes.bounds.cap_area_bound import cap_area
 from tammes.bounds.delsarte_bound import MAX_DEGREE, default_degree, delsarte_lp, delsarte_points
 from tammes.bounds.levenshtein_bound import levenshtein
@@ -81,10 +82,9 @@ def most_points(angle: float, d: int, lp: bool = False, degree: int | None = Non
         >>> most_points(math.pi / 3, 8)["levenshtein"]
         240
     """
-    d = check_integer("d", d)
-    number = isinstance(angle, int | float) and not isinstance(angle, bool)
-    if not (number and 0.0 < angle <= math.pi + ANGLE_SLACK):
-        raise InvalidParameterError("angle", "a number above 0, at most pi (radians)", angle)
+    d = check_size(2, d)[1]
+    requirement = "a number above 0, at most pi (radians)"
+    angle = check_number("angle", angle, requirement, above=0.0, most=math.pi + ANGLE_SLACK)
     found: dict[str, int] = {}
     for key, bound in _CLOSED.items():
         # For more than 2d points, Rankin's theorem says only that the angle is below 90 degrees.
@@ -97,7 +97,7 @@ def most_points(angle: float, d: int, lp: bool = False, degree: int | None = Non
         if degree is None:
             degree = default_degree(min(found.values()), d)
         else:
-            degree = check_integer("degree", degree, least=1, most=MAX_DEGREE)
+            degree = check_integer("degree", degree, 1, MAX_DEGREE)
         cosine = math.nextafter(math.cos(angle - ANGLE_SLACK), 1.0)  # rounded up: no code is excluded
         points = None if degree is None else delsarte_points(cosine, d, degree)
         if points is not None:

@@ -8,7 +8,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from tammes.bounds.bound import Bound, check_integer, check_size
+from tammes.base.validation import check_integer
+from tammes.bounds.bound import Bound, check_size
 from tammes.bounds.gegenbauer import largest_value
 from tammes.bounds.levenshtein_bound import half_degree, levenshtein
 from tammes.bounds.linear_program import Program, Solution
@@ -63,7 +64,7 @@ def delsarte_lp(n: int, d: int, degree: int | None = None) -> Bound | None:
         60.000000
     """
     n, d = check_size(n, d)
-    degree = default_degree(n, d) if degree is None else check_integer("degree", degree, least=1, most=MAX_DEGREE)
+    degree = default_degree(n, d) if degree is None else check_integer("degree", degree, 1, MAX_DEGREE)
     if degree is None:
         return None
     if n == 2:

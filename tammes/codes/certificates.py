@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tammes.base.errors import InvalidParameterError, InvalidPointsError
+from tammes.base.errors import InvalidPointsError
 from tammes.base.geometry import Floats
+from tammes.base.validation import check_integer
 from tammes.codes import checker
 from tammes.codes.checker import RefusedError
 
@@ -59,8 +60,7 @@ def rounded_vectors(points: Floats | Sequence[Sequence[str]], decimals: int = 15
     Raises:
         InvalidParameterError: if `decimals` is out of range.
     """
-    if isinstance(decimals, bool) or not isinstance(decimals, int) or not MIN_DECIMALS <= decimals <= MAX_DECIMALS:
-        raise InvalidParameterError("decimals", f"an integer from {MIN_DECIMALS} to {MAX_DECIMALS}", decimals)
+    decimals = check_integer("decimals", decimals, MIN_DECIMALS, MAX_DECIMALS)
     rows = points.tolist() if isinstance(points, np.ndarray) else points
     scale = 10**decimals
     return [[round(Fraction(value) * scale) for value in row] for row in rows]

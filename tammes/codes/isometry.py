@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from tammes.base import geometry
 from tammes.base.errors import InvalidParameterError, InvalidPointsError
 from tammes.base.geometry import Floats, Ints
+from tammes.base.validation import check_number
 from tammes.codes.spherical_code import SphericalCode
 
 __all__ = ["Isometry", "Symmetries", "automorphisms", "compare", "difference", "isometry"]
@@ -146,8 +147,8 @@ class _Checked:
     """The points, scaled to length 1, with their inner products, -2 on the diagonal."""
 
     def __init__(self, points: Code, tolerance: float) -> None:
-        if not 0.0 < tolerance <= _MAX_TOLERANCE:
-            raise InvalidParameterError("tolerance", f"above 0 and at most {_MAX_TOLERANCE:g}", tolerance)
+        requirement = f"above 0 and at most {_MAX_TOLERANCE:g}"
+        tolerance = check_number("tolerance", tolerance, requirement, above=0.0, most=_MAX_TOLERANCE)
         rows = points.points if isinstance(points, SphericalCode) else geometry.as_points(points)
         self.n, self.d = rows.shape
         if self.n > _MAX_POINTS:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tammes.base.errors import InvalidParameterError
+from tammes.base.validation import check_integer
 
 __all__ = ["MAX_DEGREE", "MIN_DIGITS", "MinimalPolynomial", "minimal_polynomial"]
 
@@ -80,8 +81,7 @@ def minimal_polynomial(value: str, max_degree: int = MAX_DEGREE) -> MinimalPolyn
     decimals = len(value.partition(".")[2]) if isinstance(value, str) else 0
     if decimals < MIN_DIGITS:
         raise InvalidParameterError("value", f"a decimal string of at least {MIN_DIGITS} decimals", value)
-    if isinstance(max_degree, bool) or not isinstance(max_degree, int) or not 1 <= max_degree <= MAX_DEGREE:
-        raise InvalidParameterError("max_degree", f"an integer from 1 to {MAX_DEGREE}", max_degree)
+    max_degree = check_integer("max_degree", max_degree, 1, MAX_DEGREE)
     context = mpmath.mp.clone()  # the caller's precision is not ours to change
     context.dps = decimals + 15
     try:

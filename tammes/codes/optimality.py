@@ -17,6 +17,7 @@ import numpy as np
 from tammes.base import geometry
 from tammes.base.errors import InvalidParameterError, InvalidPointsError
 from tammes.base.geometry import Floats, Ints
+from tammes.base.validation import check_number
 from tammes.codes import stress
 from tammes.codes.spherical_code import CONTACT_TOLERANCE, SphericalCode
 
@@ -151,8 +152,8 @@ def local_optimality(code: SphericalCode, tolerance: float = CONTACT_TOLERANCE) 
         >>> local_optimality(SphericalCode([[1, 0], [-0.5, 0.75**0.5], [-0.5, -(0.75**0.5)]])).verdict.code
         'strict'
     """
-    if not isinstance(tolerance, (int, float)) or not 0.0 < tolerance <= 1e-3:
-        raise InvalidParameterError("tolerance", "a positive number of radians, at most 1e-3", tolerance)
+    requirement = "a positive number of radians, at most 1e-3"
+    tolerance = check_number("tolerance", tolerance, requirement, above=0.0, most=1e-3)
     points = code.points
     if code.min_angle < _COINCIDE:
         i, j = code.closest_pair

@@ -22,8 +22,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tammes.base import geometry
-from tammes.base.errors import InvalidParameterError, InvalidPointsError
+from tammes.base.errors import InvalidPointsError
 from tammes.base.geometry import Floats, Ints
+from tammes.base.validation import check_integer, check_number
 from tammes.codes import stress
 from tammes.codes.spherical_code import CONTACT_TOLERANCE
 
@@ -98,9 +99,7 @@ def check_digits(digits: object) -> int:
     Raises:
         InvalidParameterError: unless it is an integer from `MIN_DIGITS` to `MAX_DIGITS`.
     """
-    if isinstance(digits, bool) or not isinstance(digits, (int, np.integer)) or not MIN_DIGITS <= digits <= MAX_DIGITS:
-        raise InvalidParameterError("digits", f"an integer from {MIN_DIGITS} to {MAX_DIGITS}", digits)
-    return int(digits)
+    return check_integer("digits", digits, MIN_DIGITS, MAX_DIGITS)
 
 
 def refine(points: ArrayLike, digits: int = 50, tolerance: float = CONTACT_TOLERANCE) -> Refined:
@@ -135,8 +134,8 @@ def refine(points: ArrayLike, digits: int = 50, tolerance: float = CONTACT_TOLER
         '90.000000000000000000'
     """
     digits = check_digits(digits)
-    if not isinstance(tolerance, (int, float)) or not 0.0 < tolerance <= 1e-4:
-        raise InvalidParameterError("tolerance", "a positive number of radians, at most 1e-4", tolerance)
+    requirement = "a positive number of radians, at most 1e-4"
+    tolerance = check_number("tolerance", tolerance, requirement, above=0.0, most=1e-4)
     rows = geometry.as_points(points)
     if rows.size > _LARGEST:
         raise InvalidPointsError("points", f"of at most {_LARGEST} coordinates to be refined", f"shape {rows.shape}")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tammes.base.errors import InvalidParameterError
 from tammes.base.geometry import Floats
-from tammes.constructions.closed_forms import check_size
+from tammes.base.validation import check_size
 from tammes.constructions.finite_fields import multiply, trace
 from tammes.constructions.size_limit import check_room
 from tammes.constructions.vertex_figure import unit_rows

@@ -9,8 +9,8 @@ from fractions import Fraction
 
 from tammes.base.errors import InvalidParameterError, UnknownNameError
 from tammes.base.geometry import Floats
+from tammes.base.validation import check_integer, check_size
 from tammes.constructions import binary_codes, graphs, lattices, polytopes, root_systems
-from tammes.constructions.closed_forms import check_size
 from tammes.constructions.construction import (
     SNUB_CUBE,
     Construction,
@@ -119,8 +119,7 @@ def _kerdock_size(d: int) -> int:
 
 def _number_of_roots_d(d: int) -> int:
     """Return 2d(d - 1), or raise an error if d is below 3."""
-    if d < 3:
-        raise InvalidParameterError("d", "an integer of at least 3 for the roots of D", d)
+    d = check_integer("d", d, 3, purpose="for the roots of D")
     return 2 * d * (d - 1)
 
 

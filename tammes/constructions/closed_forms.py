@@ -9,8 +9,9 @@ import numpy as np
 
 from tammes.base.errors import InvalidParameterError
 from tammes.base.geometry import Floats
+from tammes.base.validation import check_size
 
-__all__ = ["ClosedForm", "check_size", "closed_form", "orthoplex", "regular_polygon", "simplex"]
+__all__ = ["ClosedForm", "closed_form", "orthoplex", "regular_polygon", "simplex"]
 
 
 @dataclass(frozen=True)
@@ -34,18 +35,6 @@ class ClosedForm:
         if self.name == "regular polygon":
             return regular_polygon(self.n)
         return orthoplex(self.d)[: self.n]
-
-
-def check_size(n: object, d: object) -> tuple[int, int]:
-    """Return n and d as ints.
-
-    Raises:
-        InvalidParameterError: unless both are integers of at least 2.
-    """
-    for name, value in (("n", n), ("d", d)):
-        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < 2:
-            raise InvalidParameterError(name, "an integer of at least 2", value)
-    return int(n), int(d)  # type: ignore[call-overload]
 
 
 def closed_form(n: int, d: int) -> ClosedForm | None:

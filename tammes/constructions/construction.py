@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from tammes.base.errors import InvalidParameterError
 from tammes.base.geometry import Floats
-from tammes.constructions.closed_forms import check_size
+from tammes.base.validation import check_integer, check_size
 from tammes.constructions.size_limit import check_room
 
 __all__ = [
@@ -180,6 +180,5 @@ def family_by_dimension(
 
 def power_of_2(d: int, exponent: int, code: str, least: int) -> int:
     """Return 2^exponent, after checking that d is from `least` to 60, so that the number stays small."""
-    if not least <= d <= 60:
-        raise InvalidParameterError("d", f"an integer from {least} to 60 for a {code}", d)
+    check_integer("d", d, least, 60, purpose=f"for a {code}")
     return 1 << exponent

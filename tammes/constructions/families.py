@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from tammes.base.errors import InvalidParameterError
 from tammes.base.geometry import Floats
+from tammes.base.validation import check_integer
 from tammes.constructions import spread
 from tammes.constructions.closed_forms import orthoplex, regular_polygon, simplex
 from tammes.constructions.construction import Construction, Family, refuse_other, require
@@ -54,10 +55,8 @@ def _first(n: int, d: int) -> Floats:
 
 def _polygon(n: int | None, d: int | None) -> Construction:
     """Return the regular polygon of n points."""
-    n = require("n", n, "polygon")
+    n = check_integer("n", require("n", n, "polygon"), 3, purpose="for a polygon")
     refuse_other("d", d, 2, "polygon")
-    if n < 3:
-        raise InvalidParameterError("n", "an integer of at least 3 for a polygon", n)
     build = functools.partial(regular_polygon, n)
     text = {3: "-1/2", 4: "0", 6: "1/2"}.get(n, f"cos(2 pi/{n})")
     value = {3: -0.5, 4: 0.0, 6: 0.5}.get(n, math.cos(2.0 * math.pi / n))  # rational cosines exactly

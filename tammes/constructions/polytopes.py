@@ -11,9 +11,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from tammes.base.errors import InvalidParameterError
 from tammes.base.geometry import Floats
-from tammes.constructions.closed_forms import check_size
+from tammes.base.validation import check_integer, check_size
 from tammes.constructions.size_limit import check_room
 from tammes.constructions.vertex_figure import unit_rows
 
@@ -89,9 +88,7 @@ def demicube(d: int) -> Floats:
     Raises:
         InvalidParameterError: if d is not an integer of at least 3, or the points would take more than 1 GiB.
     """
-    _, d = check_size(2, d)
-    if d < 3:
-        raise InvalidParameterError("d", "an integer of at least 3 for a demicube", d)
+    d = check_integer("d", d, 3, purpose="for a demicube")
     check_room(1 << min(d - 1, 60), d)
     bits = (np.arange(1 << (d - 1))[:, None] >> np.arange(d - 1)) & 1
     bits = np.concatenate([bits, bits.sum(axis=1, keepdims=True) & 1], axis=1)  # (2^(d-1), d)

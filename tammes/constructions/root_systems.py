@@ -11,9 +11,8 @@ import itertools
 
 import numpy as np
 
-from tammes.base.errors import InvalidParameterError
 from tammes.base.geometry import Floats
-from tammes.constructions.closed_forms import check_size
+from tammes.base.validation import check_integer, check_size
 from tammes.constructions.polytopes import demicube
 from tammes.constructions.size_limit import check_room
 from tammes.constructions.vertex_figure import unit_rows, vertex_figure
@@ -61,9 +60,7 @@ def roots_d(d: int) -> Floats:
     Raises:
         InvalidParameterError: if d is not an integer of at least 3, or the points would take more than 1 GiB.
     """
-    _, d = check_size(2, d)
-    if d < 3:
-        raise InvalidParameterError("d", "an integer of at least 3 for the roots of D", d)
+    d = check_integer("d", d, 3, purpose="for the roots of D")
     check_room(2 * d * (d - 1), d)
     return unit_rows(_two_nonzero(d))
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from tammes.base.errors import InvalidParameterError
 from tammes.base.geometry import Floats, Ints
-from tammes.constructions.closed_forms import check_size
+from tammes.base.validation import check_size
 
 __all__ = ["CHIRP_DIMENSION", "GOLD_DIMENSIONS", "Sequences", "chirps", "gold"]
 

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from tammes.base.geometry import Floats
-from tammes.constructions.closed_forms import check_size
+from tammes.base.validation import check_size
 from tammes.constructions.size_limit import check_room
 
 __all__ = ["equal_area", "fibonacci", "zones"]

@@ -9,8 +9,8 @@ import numpy as np
 
 from tammes.base.errors import InvalidParameterError
 from tammes.base.geometry import Floats, Ints
+from tammes.base.validation import check_size
 from tammes.constructions import catalogue, sequences
-from tammes.constructions.closed_forms import check_size
 from tammes.constructions.construction import Construction
 
 __all__ = ["LARGEST", "LargerCode", "larger_codes"]

@@ -17,7 +17,7 @@ from tammes.base.budget import Budget, ProgressCallback, silent
 from tammes.base.errors import ConflictingOptionsError, InvalidParameterError, NotTabulatedError, UnknownNameError
 from tammes.base.geometry import Floats
 from tammes.base.status import Status
-from tammes.base.validation import check_device, check_integer
+from tammes.base.validation import check_device, check_starts, check_workers
 from tammes.bounds import best as bounds
 from tammes.codes.spherical_code import SphericalCode
 from tammes.constructions.closed_forms import closed_form
@@ -116,8 +116,8 @@ def solve(
     free = symmetry == "auto" and not antipodal
     problem = Problem(n, d, seed, symmetry, antipodal)
     n, d = problem.n, problem.d
-    starts = None if starts is None else check_integer("starts", starts, 1)
-    workers = None if workers is None else check_integer("workers", workers, 1)
+    starts = check_starts(starts)
+    workers = check_workers(workers)
     budget = Budget(time_limit)
     check_device(device)
     memory.require("n", n, _LEAST_ROWS * 8.0 * n * d, f"a result of {n} points in R^{d}")
@@ -228,8 +228,8 @@ def search(
     budget = Budget(time_limit)
     problem = Problem(n, d, seed, symmetry, antipodal)
     n, d = problem.n, problem.d
-    starts = None if starts is None else check_integer("starts", starts, 1)
-    workers = None if workers is None else check_integer("workers", workers, 1)
+    starts = check_starts(starts)
+    workers = check_workers(workers)
     aim = None if target is None else check_target(target, n, d, antipodal=antipodal)
     limits = Limits(time_limit, starts, aim)
     if n >= methods.SIZES.many_points and problem.unconstrained:

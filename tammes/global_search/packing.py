@@ -16,7 +16,8 @@ from typing import Any
 
 from tammes.base.errors import InvalidParameterError, WorkersLostError
 from tammes.base.status import Status
-from tammes.constructions.closed_forms import check_size, closed_form
+from tammes.base.validation import check_number, check_size
+from tammes.constructions.closed_forms import closed_form
 from tammes.global_search.api import search, solve
 from tammes.global_search.executors.opening import open_executor
 from tammes.storage import tables
@@ -90,8 +91,7 @@ def largest_size(degrees: float, d: int) -> tuple[int, str]:
         InvalidParameterError: unless the angle lies in (0, 180] and allows at most a million points.
     """
     _, d = check_size(2, d)
-    if isinstance(degrees, bool) or not isinstance(degrees, (int, float)) or not 0.0 < degrees <= 180.0:
-        raise InvalidParameterError("angle", "degrees above 0 and at most 180", degrees)
+    degrees = check_number("angle", degrees, "degrees above 0 and at most 180", above=0.0, most=180.0)
 
     def allowed(n: int) -> bool:
         return tables.upper_bound(n, d).degrees >= degrees - _SLACK

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tammes.base.errors import InvalidParameterError
+from tammes.base.validation import check_seed, check_size
 from tammes.bounds import best as bounds
 from tammes.bounds.bound import Bound
-from tammes.constructions.closed_forms import check_size
 from tammes.groups.catalogue import candidates, parse
 from tammes.groups.finite_groups import Group, fits
 from tammes.storage import tables
@@ -43,8 +43,7 @@ class Problem:
         n, d = check_size(self.n, self.d)
         object.__setattr__(self, "n", n)
         object.__setattr__(self, "d", d)
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
-            raise InvalidParameterError("seed", "an integer of at least 0", self.seed)
+        object.__setattr__(self, "seed", check_seed(self.seed))
         if self.antipodal and (n < 4 or n % 2):
             raise InvalidParameterError("n", "even and at least 4 where points come in pairs x, -x", n)
         if self.symmetry not in ("auto", "none"):

@@ -17,7 +17,7 @@ from typing import Any
 
 from tammes.base.errors import FileAccessError
 from tammes.base.status import Status
-from tammes.constructions.closed_forms import check_size
+from tammes.base.validation import check_size
 from tammes.global_search.api import search
 from tammes.global_search.executors.opening import open_executor
 from tammes.storage import formats as files

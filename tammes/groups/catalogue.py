@@ -16,7 +16,7 @@ import numpy as np
 
 from tammes.base.errors import InvalidParameterError, UnknownNameError
 from tammes.base.geometry import Floats
-from tammes.constructions.closed_forms import check_size
+from tammes.base.validation import check_size
 from tammes.groups.finite_groups import MAX_ORDER, Group, fits, generate
 
 __all__ = ["candidates", "known_names", "parse"]

@@ -8,15 +8,14 @@ time, in tiles on and above the diagonal, each of which is used for its rows and
 from __future__ import annotations
 
 import abc
-import numbers
 from dataclasses import dataclass
 from typing import final
 
 import torch
 from torch import Tensor
 
-from tammes.base.errors import InvalidParameterError
 from tammes.base.torch_geometry import block_dtype, gram_tiles, pair_tangents, slices, unit_rows
+from tammes.base.validation import check_number
 from tammes.losses.loss import Loss
 
 __all__ = ["EnergyLoss", "Logarithmic", "Orthogonal", "RieszFisher"]
@@ -176,10 +175,7 @@ class RieszFisher(EnergyLoss):
     name = "riesz-fisher"
 
     def __post_init__(self) -> None:
-        s: object = self.s
-        if isinstance(s, bool) or not isinstance(s, numbers.Real) or not 0.0 < float(s) < float("inf"):
-            raise InvalidParameterError("s", "a positive finite number", s)
-        object.__setattr__(self, "s", float(s))
+        object.__setattr__(self, "s", check_number("s", self.s, "a positive finite number", above=0.0))
         super().__post_init__()
 
     def potential(self, chord_sq: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import abc
 import itertools
 import math
-import numbers
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +16,9 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from tammes.base.errors import InvalidParameterError, UnknownNameError
+from tammes.base.errors import InvalidParameterError
 from tammes.base.torch_geometry import row_lengths
+from tammes.base.validation import check_flag, check_name, check_number, check_optional_integer
 from tammes.losses.torch_operator import apply_loss, register_class
 
 __all__ = ["REDUCTIONS", "Loss"]
@@ -52,23 +52,15 @@ class Loss(abc.ABC):
     block_size: int | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.antipodal, bool):
-            raise InvalidParameterError("antipodal", "True or False", self.antipodal)
-        if self.reduction not in REDUCTIONS:
-            raise UnknownNameError("reduction", str(self.reduction), REDUCTIONS)
-        if self.sample is not None and not (_is_real(self.sample) and 0.0 < self.sample <= 1.0):
-            raise InvalidParameterError("sample", "a share of the rows in (0, 1], or None", self.sample)
-        if not (_is_real(self.dead) and 0.0 <= self.dead < 1.0):
-            raise InvalidParameterError("dead", "a share of the longest row in [0, 1)", self.dead)
-        size: object = self.block_size
-        if size is not None:
-            if isinstance(size, bool) or not isinstance(size, numbers.Integral) or size < 1:
-                raise InvalidParameterError("block_size", "an integer of at least 1, or None", size)
-            object.__setattr__(self, "block_size", int(size))
+        check_flag("antipodal", self.antipodal)
+        check_name("reduction", self.reduction, REDUCTIONS)
+        # Stored as plain numbers: those of NumPy have another repr, and `key` must be readable.
         if self.sample is not None:
-            # Numbers of NumPy have another repr than floats, and `key` must be readable.
-            object.__setattr__(self, "sample", float(self.sample))
-        object.__setattr__(self, "dead", float(self.dead))
+            sample = check_number("sample", self.sample, "a share of the rows in (0, 1], or None", above=0.0, most=1.0)
+            object.__setattr__(self, "sample", sample)
+        dead = check_number("dead", self.dead, "a share of the longest row in [0, 1)", least=0.0, below=1.0)
+        object.__setattr__(self, "dead", dead)
+        object.__setattr__(self, "block_size", check_optional_integer("block_size", self.block_size, 1))
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -230,11 +222,6 @@ class Loss(abc.ABC):
 def _tangent(weight: Tensor) -> Tensor | None:
     """Return the tangent of forward-mode differentiation, or None."""
     return forward_ad.unpack_dual(weight).tangent  # type: ignore[no-any-return, no-untyped-call]
-
-
-def _is_real(value: object) -> bool:
-    """Return True for a real number that is not a bool."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def _renumbered(nearest: Tensor, some: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, final
 
@@ -11,7 +10,8 @@ import torch
 from torch import Tensor
 
 from tammes.base.budget import ProgressCallback, silent
-from tammes.base.errors import DeviceError, InvalidParameterError, InvalidPointsError, check_integer, check_number
+from tammes.base.errors import DeviceError, InvalidParameterError, InvalidPointsError
+from tammes.base.validation import check_choice, check_integer, check_number, check_seed
 from tammes.codes import guarantee
 from tammes.nn.codebook import DTYPES, codebook
 
@@ -92,15 +92,14 @@ class FixedTammesClassifier(torch.nn.Module):
         self.classes = check_integer("classes", classes, 2)
         if features == 1 and classes > 2:
             raise InvalidParameterError("features", "at least 2 for more than two classes", features)
-        self.scale = check_number("scale", scale, "a positive number", least=math.ulp(0.0))
+        self.scale = check_number("scale", scale, "a positive number", above=0.0)
         self.normalize = normalize
         self.frozen = frozen
-        self.seed = check_integer("seed", seed, 0)
+        self.seed = check_seed(seed)
         self.source = _UNBUILT
         self._measured: tuple[tuple[object, ...], float] | None = None
         kind = torch.get_default_dtype() if dtype is None else dtype
-        if kind not in DTYPES:
-            raise InvalidParameterError("dtype", f"one of: {', '.join(map(str, DTYPES))}", dtype)
+        check_choice("dtype", kind, DTYPES)
         where = _device(device)
         weight = torch.empty(self.classes, self.features, dtype=kind, device=where)
         if frozen:

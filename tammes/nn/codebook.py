@@ -14,13 +14,14 @@ from torch import Tensor
 
 from tammes.base import geometry
 from tammes.base.budget import ProgressCallback, silent
-from tammes.base.errors import DeviceError, InvalidParameterError, check_integer
+from tammes.base.errors import DeviceError, InvalidParameterError
 from tammes.base.geometry import Floats
 from tammes.base.status import Status
+from tammes.base.validation import check_choice, check_flag, check_integer, check_seed, check_size, check_starts
 from tammes.bounds.bound import Bound
 from tammes.codes import guarantee
 from tammes.constructions import catalogue, subcodes
-from tammes.constructions.closed_forms import check_size, closed_form
+from tammes.constructions.closed_forms import closed_form
 from tammes.solvers.sgd import resolve_device
 from tammes.storage import tables
 from tammes.storage.archive import Archive
@@ -144,15 +145,13 @@ def codebook(
         (torch.Size([120, 4]), 'construction: 600-cell', 36.0)
     """
     n, d = check_size(n, d)
-    seed = check_integer("seed", seed, 0)
-    starts = None if starts is None else check_integer("starts", starts, 1)
+    seed = check_seed(seed)
+    starts = check_starts(starts)
     steps = None if steps is None else check_integer("steps", steps, 0)
-    if dtype not in DTYPES:
-        raise InvalidParameterError("dtype", f"one of: {', '.join(map(str, DTYPES))}", dtype)
+    check_choice("dtype", dtype, DTYPES)
     where = _device(device)
     for name, choice in (("requires_grad", requires_grad), ("rotate", rotate)):
-        if not isinstance(choice, bool):
-            raise InvalidParameterError(name, "True or False", choice)
+        check_flag(name, choice)
     if n * d > _MOST_NUMBERS:
         raise InvalidParameterError("n", f"small enough that n * d is at most {_MOST_NUMBERS:,}", n)
     with threadpool_limits(1, user_api="blas"):  # other thread counts give other last digits

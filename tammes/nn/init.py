@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tammes.base.errors import InvalidParameterError, check_integer, check_number
+from tammes.base.errors import InvalidParameterError
 from tammes.base.geometry import Floats
+from tammes.base.validation import check_integer, check_number, check_seed
 from tammes.global_search.methods import SIZES
 from tammes.nn.codebook import DTYPES, codebook
 
@@ -55,7 +56,7 @@ def tammes_(tensor: Tensor, gain: float = 1.0, seed: int = 0, *, steps: int = 10
     requirement = f"a positive number that {tensor.dtype} can hold"
     gain = check_number("gain", gain, requirement, least=span.tiny, most=span.max)
     n, d = tensor.shape[0], math.prod(tensor.shape[1:])
-    rows = gain * _unit_rows(n, d, check_integer("seed", seed, 0), check_integer("steps", steps, 0))  # (n, d)
+    rows = gain * _unit_rows(n, d, check_seed(seed), check_integer("steps", steps, 0))  # (n, d)
     with torch.no_grad():
         return tensor.copy_(torch.from_numpy(rows).view(tensor.shape))
 

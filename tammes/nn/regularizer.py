@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from tammes.base.errors import InvalidParameterError, check_integer, check_number
+from tammes.base.errors import InvalidParameterError
+from tammes.base.validation import check_integer, check_number
 from tammes.losses.loss import Loss
 from tammes.losses.nearest import NearestLoss, are_row_numbers
 from tammes.losses.registry import get

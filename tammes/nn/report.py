@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from tammes.base.errors import InvalidParameterError, check_integer
+from tammes.base.errors import InvalidParameterError
+from tammes.base.validation import check_integer
 from tammes.losses.loss import Loss
 from tammes.nn.inspect.weights import measure
 from tammes.nn.selection import Layer

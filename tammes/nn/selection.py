@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from tammes.base.errors import InvalidParameterError, UnknownNameError
+from tammes.base.validation import check_flag
 from tammes.nn.rows import RowSet, View, row_sets
 
 __all__ = ["Choice", "Layer", "Layers", "check_present", "find_layers", "parts_of"]
@@ -68,8 +69,7 @@ def find_layers(
     if not isinstance(model, nn.Module):
         raise InvalidParameterError("model", "a torch module", type(model).__name__)
     for switch, value in (("first_layer", first_layer), ("embeddings", embeddings)):
-        if not isinstance(value, bool):
-            raise InvalidParameterError(switch, "True or False", value)
+        check_flag(switch, value)
     if views is not None and not (isinstance(views, Mapping) and all(map(callable, views.values()))):
         raise InvalidParameterError("views", "functions by the names of layers", views)
     found, skipped = _all_layers(model, views or {})

@@ -26,10 +26,11 @@ from torch import Tensor
 
 from tammes.base import geometry
 from tammes.base.budget import Budget, Progress, ProgressCallback, silent
-from tammes.base.errors import DeviceError, InvalidParameterError
+from tammes.base.errors import DeviceError
 from tammes.base.geometry import Floats
 from tammes.base.status import Status
 from tammes.base.torch_geometry import few_threads
+from tammes.base.validation import check_choice, check_device, check_integer
 from tammes.losses.loss import Loss
 from tammes.solvers.local_solver import Descent
 
@@ -81,10 +82,8 @@ class SGD:
     dtype: str = "float64"
 
     def __post_init__(self) -> None:
-        if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
-            raise InvalidParameterError("steps", "an integer of at least 1", self.steps)
-        if self.dtype not in DTYPES:
-            raise InvalidParameterError("dtype", f"one of: {', '.join(DTYPES)}", self.dtype)
+        object.__setattr__(self, "steps", check_integer("steps", self.steps, 1))
+        check_choice("dtype", self.dtype, DTYPES)
 
     def run(
         self,
@@ -252,11 +251,10 @@ def resolve_device(name: str) -> torch.device:
         InvalidParameterError: if the name is none of these.
         DeviceError: if CUDA, or the GPU of that number, is not there.
     """
+    check_device(name)
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda") or (number and not number.isdigit()) or (kind == "cpu" and number):
-        raise InvalidParameterError("device", "auto, cpu, cuda or cuda:N", name)
     if kind == "cuda" and not torch.cuda.is_available():
         raise DeviceError(f"`device` is {name!r}, but CUDA is not available here. Use --device cpu.")
     if kind == "cuda" and number and int(number) >= torch.cuda.device_count():

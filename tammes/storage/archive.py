@@ -34,9 +34,9 @@ from tammes.base.errors import (
     InvalidPointsError,
     NotTabulatedError,
 )
+from tammes.base.validation import check_size
 from tammes.codes.deletion import best_deletion, check_antipodal, is_antipodal
 from tammes.codes.spherical_code import SphericalCode
-from tammes.constructions.closed_forms import check_size
 from tammes.storage import atomic, journal
 from tammes.storage.atomic import reason_of
 from tammes.storage.result import Result

@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 
 from tammes.base.errors import FileFormatError, InvalidParameterError, InvalidPointsError, UnknownNameError
 from tammes.base.geometry import Floats
+from tammes.base.validation import check_size
 from tammes.codes.spherical_code import SphericalCode
-from tammes.constructions.closed_forms import check_size
 from tammes.storage import atomic
 from tammes.storage.atomic import check_writable, on_one_line, read_bytes, read_json, write_atomically
 

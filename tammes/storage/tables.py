@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from tammes.base.errors import FileAccessError, NotTabulatedError
+from tammes.base.validation import check_size
 from tammes.bounds import best as bounds
 from tammes.bounds.bound import Bound
-from tammes.constructions.closed_forms import check_size, closed_form
+from tammes.constructions.closed_forms import closed_form
 
 __all__ = [
     "KnownValue",

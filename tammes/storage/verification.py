@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tammes.base.errors import FileFormatError, InvalidParameterError
+from tammes.base.errors import FileFormatError
+from tammes.base.validation import check_number
 from tammes.codes import refine
 from tammes.codes.spherical_code import SphericalCode
 from tammes.storage import atomic, formats
@@ -96,8 +96,7 @@ def verify(
         FileFormatError: if a file does not hold what it should.
         InvalidParameterError: if the tolerance is negative or not a number.
     """
-    if not isinstance(tolerance, (int, float)) or not 0.0 <= tolerance < math.inf:
-        raise InvalidParameterError("tolerance", "a non-negative number of radians", tolerance)
+    tolerance = check_number("tolerance", tolerance, "a non-negative number of radians", least=0.0)
     path = Path(path)
     formats.format_of(path)
     beside = formats.sidecar(path)

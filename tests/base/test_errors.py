@@ -1,6 +1,5 @@
 """The error tree: built-in parents, and one wording: name, requirement, value, remedy."""
 
-import math
 import pickle
 
 import numpy as np
@@ -8,6 +7,7 @@ import pytest
 
 from tammes.base import errors
 from tammes.base.errors import (
+    ConflictingOptionsError,
     DeviceError,
     FileAccessError,
     FileFormatError,
@@ -18,11 +18,10 @@ from tammes.base.errors import (
     TammesError,
     UnknownNameError,
     WorkersLostError,
-    check_integer,
-    check_number,
 )
 
 PARENTS = {
+    ConflictingOptionsError: ValueError,
     DeviceError: RuntimeError,
     FileAccessError: OSError,
     FileFormatError: ValueError,
@@ -94,6 +93,22 @@ def test_closer_of_two_close_names_comes_first():
     assert "one of: tables, table, zeta." in str(UnknownNameError("x", "tabless", iter(["zeta", "table", "tables"])))
 
 
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        ("", "`--json` and `--csv` exclude each other. Leave one of them out."),
+        (
+            "both fill the output",
+            "`--json` and `--csv` exclude each other: both fill the output. Leave one of them out.",
+        ),
+    ],
+)
+def test_conflicting_options_are_both_named(reason, message):
+    error = ConflictingOptionsError("--json", "--csv", reason)
+    assert str(error) == message
+    assert error.options == ("--json", "--csv")
+
+
 @pytest.mark.parametrize("kind", [FileAccessError, FileFormatError])
 @pytest.mark.parametrize(("remedy", "end"), [("", ""), ("Use --force to replace it.", " Use --force to replace it.")])
 def test_file_errors_begin_with_the_path(kind, remedy, end, tmp_path):
@@ -123,32 +138,3 @@ def test_errors_cross_processes(error):
     assert type(again) is type(error)
     assert str(again) == str(error)
     assert again.__dict__ == error.__dict__
-
-
-@pytest.mark.parametrize("value", [2, np.int64(2), np.uint8(2)])
-def test_an_integer_of_any_make(value):
-    assert check_integer("n", value, 2) == 2
-    assert type(check_integer("n", value, 2)) is int
-
-
-@pytest.mark.parametrize("value", [1, 2.0, True, "2", None, np.float64(2.0)])
-def test_what_is_no_integer_of_that_size(value):
-    with pytest.raises(InvalidParameterError, match="`n` must be an integer of at least 2"):
-        check_integer("n", value, 2)
-
-
-@pytest.mark.parametrize("value", [0.5, np.float32(0.5), np.float64(0.5)])
-def test_a_number_of_any_make(value):
-    assert check_number("x", value) == 0.5
-    assert type(check_number("x", value)) is float
-
-
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, True, "1", None, 1j])
-def test_what_is_no_number(value):
-    with pytest.raises(InvalidParameterError, match="`x` must be a finite number"):
-        check_number("x", value)
-
-
-def test_a_number_out_of_its_range():
-    with pytest.raises(InvalidParameterError, match="`x` must be positive"):
-        check_number("x", 0.0, "positive", least=1e-9)

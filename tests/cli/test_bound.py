@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tammes.base.errors import InvalidParameterError
-from tammes.bounds.bound import LARGEST, Bound, angle_of, check_integer, check_size
+from tammes.bounds.bound import LARGEST, Bound, angle_of, check_size
 
 
 @pytest.mark.parametrize(("n", "d"), [(10**400, 3), (LARGEST + 1, 3), (3, LARGEST + 1)])
@@ -128,11 +128,3 @@ def test_what_is_too_large(large, shown):
     with pytest.raises(InvalidParameterError, match=r"^`n` must be at most 10\^15\. Got ") as caught:
         check_size(large, 3)
     assert str(caught.value).endswith(f"Got {shown}.")
-
-
-def test_a_range_of_its_own():
-    assert check_integer("degree", 1, least=1, most=200) == 1
-    with pytest.raises(InvalidParameterError, match=r"^`degree` must be at most 200\. Got 201\.$"):
-        check_integer("degree", 201, least=1, most=200)
-    with pytest.raises(InvalidParameterError, match=r"^`degree` must be an integer of at least 1\. Got 0\.$"):
-        check_integer("degree", 0, least=1, most=200)

@@ -7,8 +7,9 @@ import oracles
 import pytest
 
 from tammes.base.errors import InvalidParameterError
+from tammes.base.validation import check_size
 from tammes.codes.spherical_code import SphericalCode
-from tammes.constructions.closed_forms import check_size, closed_form, orthoplex, regular_polygon, simplex
+from tammes.constructions.closed_forms import closed_form, orthoplex, regular_polygon, simplex
 
 SIMPLEX_SIZES = [(2, 2), (2, 3), (2, 9), (3, 2), (3, 3), (4, 3), (4, 7), (5, 4), (9, 8), (20, 40), (34, 33), (65, 64)]
 CLOSED_SIZES = [

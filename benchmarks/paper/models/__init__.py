@@ -17,7 +17,8 @@ from torch import nn
 
 from benchmarks.paper.models import arcface, densenet, resnet, vgg, wide_resnet
 from benchmarks.paper.models.layers import Network
-from tammes.base.errors import InvalidParameterError, UnknownNameError, check_integer
+from tammes.base.errors import InvalidParameterError, UnknownNameError
+from tammes.base.validation import check_integer
 
 __all__ = ["NAMES", "build", "layer_names"]
 

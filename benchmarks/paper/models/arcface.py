@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.paper.models.layers import Network, conv3x3, initialise_
-from tammes.base.errors import InvalidParameterError, check_integer, check_number
+from tammes.base.errors import InvalidParameterError
+from tammes.base.validation import check_integer, check_number
 
 __all__ = ["ArcFace", "FaceBlock", "MarginHead"]
 

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from tammes.base import geometry
 from tammes.base.errors import InvalidParameterError
 from tammes.base.geometry import Floats, Ints
+from tammes.base.validation import check_integer
 from tammes.bounds import best
 from tammes.bounds.bound import Bound
 
@@ -222,8 +223,7 @@ def cosine_histogram(
         >>> found.counts.tolist(), found.above
         ([1, 2], 0)
     """
-    if isinstance(bins, bool) or not isinstance(bins, int | np.integer) or bins < 1:
-        raise InvalidParameterError("bins", "an integer of at least 1", bins)
+    bins = check_integer("bins", bins, 1)
     if math.isnan(threshold):
         raise InvalidParameterError("threshold", "a number", threshold)
     counts, above = np.zeros(bins, dtype=np.int64), 0

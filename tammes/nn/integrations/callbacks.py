@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tammes.base.errors import InvalidParameterError
+from tammes.base.validation import check_optional_integer
 from tammes.nn.regularizer import Regularizer, parameters_of
 
 __all__ = ["AtWork", "Source", "scale_of"]
@@ -55,8 +56,7 @@ class AtWork:
         if not isinstance(name, str) or not name:
             raise InvalidParameterError("name", "a word", name)
         for option, value, least in (("report_every", report_every, 0), ("max_rows", max_rows, 2)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-                raise InvalidParameterError(option, f"an integer of at least {least}, or None", value)
+            check_optional_integer(option, value, least)
         self.name, self.report_every, self.max_rows = name, report_every, max_rows
         self._source, self._settings = source, dict(settings)
         self._regularizer: Regularizer | None = None

@@ -28,6 +28,7 @@ from tammes.base.budget import Budget, Progress, ProgressCallback, silent
 from tammes.base.errors import InvalidParameterError
 from tammes.base.geometry import Floats
 from tammes.base.status import Status
+from tammes.base.validation import check_integer
 from tammes.solvers.local_solver import Descent
 
 __all__ = ["EXPONENTS", "Descended", "ProductLadder", "affordable", "descend", "soft_max"]
@@ -114,8 +115,7 @@ def descend(
     """
     if not exponents:
         raise InvalidParameterError("exponents", "at least one", exponents)
-    if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 1:
-        raise InvalidParameterError("iterations", "an integer of at least 1", iterations)
+    iterations = check_integer("iterations", iterations, 1)
     start = _unit(torch.tensor(points, dtype=torch.float64, device=device)).float()
     status = Status.CONVERGED
     with _plain_arithmetic():
