@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -172,6 +173,29 @@ def test_a_mention_that_does_not_parse_is_found():
         parse(["search", "--d", "3", "--n", "9", "--frsh"])
     with pytest.raises(AssertionError, match="tammes serch"):
         parse(["serch", "--d", "3"])
+
+
+def python_names(page):
+    """Every name below `tammes` that a page has in inline code, with what it imports from there."""
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    for span in re.findall(r"`([^`\n]+)`", text):
+        if match := re.match(r"from (tammes[\w.]*) import (\w+)", span):
+            yield f"{match[1]}.{match[2]}"
+        elif match := re.match(r"(tammes(?:\.\w+)+)(?:\(|$)", span):
+            yield match[1]
+
+
+NAMES = sorted({(name, name_of(page)) for page in [*PAGES, *ROOT_PAGES[1:]] for name in python_names(page)})
+
+
+@pytest.mark.parametrize(("name", "page"), NAMES)
+def test_python_names_that_a_page_mentions_exist(name, page):
+    pkgutil.resolve_name(name)  # raises where there is no such name
+
+
+def test_a_name_that_does_not_exist_is_found():
+    with pytest.raises(AttributeError, match="no attribute 'sove'"):
+        pkgutil.resolve_name("tammes.sove")
 
 
 def test_every_command_is_in_the_guide():
