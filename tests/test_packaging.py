@@ -3,8 +3,10 @@
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
 import zipfile
+from email import message_from_string
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,16 @@ def test_the_wheel_holds_package_tables_and_licence(wheel):
     assert not any(name.startswith(("tests", "benchmarks", "docs")) for name in names)
     tables = {path.name for path in (ROOT / "sloane_tables").rglob("*.csv")}
     assert {Path(name).name for name in names if name.endswith(".csv")} == tables
+
+
+def test_the_wheel_says_what_pyproject_says(wheel):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = message_from_string(archive.read(name).decode())
+    assert metadata["Requires-Python"] == project["requires-python"]
+    assert set(metadata.get_all("Project-URL")) == {f"{key}, {url}" for key, url in project["urls"].items()}
+    assert set(metadata.get_all("Provides-Extra")) == set(project["optional-dependencies"])
 
 
 @pytest.mark.slow
