@@ -368,7 +368,7 @@ def portfolio_memory(n: int, d: int) -> float:
 
 def staged_memory(n: int, d: int) -> float:
     """Return the bytes of a staged search; measured ones are in benchmarks/scale.md."""
-    from tammes.solvers.ladder.quasi_newton import MEMORY
+    from tammes.solvers.ladder.many_points import MEMORY
 
     vectors = 2 * MEMORY + 16  # of L-BFGS, and copies of the points
     return 4.0e8 + n * (8.0 * d * vectors + 4.5 * list_capacity(d) + 9.0 * (d + 2) * 8.0)

@@ -4,8 +4,8 @@ Coordinates are stored by axis, `(d, n)`. The sphere is cut into cubes of at lea
 axes; a point's neighbours then lie in its own cube and those around it. Every list is full (j in the list
 of i and i in that of j), so that each point sums its own pairs and threads share nothing.
 
-Loops run over blocks of points of a fixed size, each with its own partial result; the partial results
-are joined in order. So the bits depend on the points alone, not on the number of threads.
+Loops run over blocks of points of a fixed size, as in `block_sums`: the bits depend on the points alone, not on
+the number of threads.
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ import numba
 import numpy as np
 from numba import njit, prange
 
-__all__ = ["BLOCK", "at_once", "curve_order", "neighbours_within", "threads"]
+from tammes.solvers.ladder.block_sums import BLOCK
 
-BLOCK = 256
-"""Points that one thread takes at once."""
+__all__ = ["at_once", "curve_order", "neighbours_within", "threads"]
 
 _AXES = 4  # along which cubes are cut; more would make more cubes to look into than it leaves out points
 

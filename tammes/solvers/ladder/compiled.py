@@ -24,7 +24,7 @@ from tammes.base.geometry import Floats
 from tammes.base.status import Status
 from tammes.bounds import best as bounds
 from tammes.groups.finite_groups import Orbits
-from tammes.solvers.ladder import kernels
+from tammes.solvers.ladder import compiled_pairs
 from tammes.solvers.local_solver import Descent
 
 __all__ = ["CompiledLadder", "Descended", "Relaxed", "descend", "ladder", "relax", "soft_min"]
@@ -73,13 +73,13 @@ def relax(
             points = between(points)
         axes = np.ascontiguousarray(points.T, dtype=np.float64)
         axes /= np.linalg.norm(axes, axis=0)
-        evaluations += kernels.minimise(axes, _squarings(p), iterations, chord_bound, gradient_tol)[0]
+        evaluations += compiled_pairs.minimise(axes, _squarings(p), iterations, chord_bound, gradient_tol)[0]
         points = np.ascontiguousarray(axes.T)
     if between is not None:
         points = between(points)
     points = points / np.linalg.norm(points, axis=1, keepdims=True)
     return Relaxed(
-        points, float(kernels.predict(np.ascontiguousarray(points.T), _squarings(exponents[-1]))), evaluations
+        points, float(compiled_pairs.predict(np.ascontiguousarray(points.T), _squarings(exponents[-1]))), evaluations
     )
 
 
@@ -130,11 +130,12 @@ def soft_min(points: Floats, p: float) -> tuple[float, Floats]:
     axes = np.ascontiguousarray(points.T, dtype=np.float64)
     n = axes.shape[1]
     gradient, none = np.empty_like(axes), np.empty(0, np.int64)
+    pairs = compiled_pairs.Pairs(none, none, _squarings(p), np.empty(n), np.empty(n))
     least = min(float(((axes[:, :i] - axes[:, i : i + 1]) ** 2).sum(axis=0).min()) for i in range(1, n))
     if least == 0.0:
         return math.inf, np.zeros_like(points)
-    value, _ = kernels.evaluate(axes, gradient, _squarings(p), least, none, none, np.empty(n), np.empty(n))
-    return float(value), np.ascontiguousarray(gradient.T)
+    total, _ = compiled_pairs.evaluate(pairs, axes, gradient, least)
+    return math.log(total) / p - 0.5 * math.log(least), np.ascontiguousarray(gradient.T) / total
 
 
 @functools.cache
@@ -144,8 +145,10 @@ def _prepared() -> None:
     What numba has just compiled and what it loads again from the disk differ in last digits. So every process
     loads, and a search that is the first one gives the same bits as those after it.
     """
-    folder = Path(str(kernels.minimise.stats.cache_path))
-    if _COMPILING in os.environ or all(any(folder.glob(f"kernels.{name}-*.nbi")) for name in ("minimise", "predict")):
+    folder = Path(str(compiled_pairs.minimise.stats.cache_path))
+    if _COMPILING in os.environ or all(
+        any(folder.glob(f"compiled_pairs.{name}-*.nbi")) for name in ("minimise", "predict")
+    ):
         return
     code = (
         "import numpy as np; from tammes.solvers.ladder import compiled; "
@@ -220,7 +223,9 @@ class CompiledLadder:
                     axes = np.ascontiguousarray(points.T)  # (d, n)
                     axes /= np.linalg.norm(axes, axis=0)
                     squarings = _squarings(p)
-                    evaluations += kernels.minimise(axes, squarings, self.iterations, bound, self.gradient_tol)[0]
+                    evaluations += compiled_pairs.minimise(axes, squarings, self.iterations, bound, self.gradient_tol)[
+                        0
+                    ]
                     rows[k] = axes.T
                     if progress is not silent:
                         progress(Progress("ladder", rung, len(self.exponents), geometry.min_angle(_unit(rows[k]))))
@@ -230,7 +235,7 @@ class CompiledLadder:
                 if orbits is not None:
                     rows[k] = orbits.symmetrize(rows[k])
                 rows[k] = _unit(rows[k])
-                predicted[k] = kernels.predict(np.ascontiguousarray(rows[k].T), squarings)
+                predicted[k] = compiled_pairs.predict(np.ascontiguousarray(rows[k].T), squarings)
                 if status is Status.TIME_LIMIT:
                     break
         except KeyboardInterrupt:

@@ -19,15 +19,19 @@ from tammes.base.geometry import Floats
 from tammes.base.status import Status
 from tammes.bounds.best import upper_bound
 from tammes.solvers.ladder import cell_lists as cells
-from tammes.solvers.ladder import quasi_newton, truncated
-from tammes.solvers.ladder.quasi_newton import MEMORY
+from tammes.solvers.ladder import compiled_lbfgs as lbfgs
+from tammes.solvers.ladder import compiled_lists
 from tammes.solvers.local_solver import Descent
 
-__all__ = ["EXPONENTS", "Descended", "Images", "ManyPointsLadder", "Place", "descend", "forces", "pressed"]
+__all__ = ["EXPONENTS", "MEMORY", "Descended", "Images", "ManyPointsLadder", "Place", "descend", "forces", "pressed"]
 
 EXPONENTS = tuple(2.0**k for k in range(1, 15))
 """The whole ladder, 2 to 16,384."""
 
+MEMORY = 8
+"""Pairs of L-BFGS."""
+
+_LONGEST = 0.15  # chord bounds that a point may go in one step
 _LIGHT = 37.0  # -log(1e-16): a lighter pair changes no digit of the sum
 _CUT = {2: 4.0, 3: 2.6, 4: 2.6, 5: 2.2, 6: 1.9, 7: 1.7, 8: 1.6}  # spacings; some hundreds of neighbours at most
 _FADE = 0.7  # of the cut, where the weights begin to fall
@@ -99,91 +103,92 @@ class _Rung:
         m = n if images is None else n - len(images.representative)
         negligible = math.exp(_LIGHT / p) if p > 8.0 else math.inf
         cut = _CUT[d]
-        self.x, self.chord_bound = x, chord_bound
+        self.x, self.p, self.chord_bound, self.free = x, p, chord_bound, m
         self.squarings = round(math.log2(p)) - 1
         self.end = min(cut, negligible) * chord_bound
         self.fade = self.end * _FADE if cut < negligible else self.end
         self.skin = (_WIDE if cut < negligible and d == 3 else _SKIN) * chord_bound
-        self.free = m
         self.representative = np.empty(0, np.int32) if images is None else images.representative
         self.transforms = np.empty((0, d, d)) if images is None else images.transforms
-        self.sizes = np.ones(m) if images is None else images.sizes(m)
-        self.trial = np.empty((d, n))
-        self.g, self.trial_g, self.direction, self.anchor = (np.empty((d, m)) for _ in range(4))
-        self.steps, self.changes = np.zeros((MEMORY, d, m)), np.zeros((MEMORY, d, m))
-        self.gram, self.along = np.zeros((2 * MEMORY, 2 * MEMORY)), np.zeros(2 * MEMORY)
-        self.dots, self.weights = np.zeros((3, 2 * MEMORY)), np.zeros(2 * MEMORY + 1)
-        self.state, self.counts = np.zeros(3), np.zeros(4, np.int64)
-        self.stale = True
+        self.points = lbfgs.Points(
+            x=x,
+            trial=np.empty((d, n)),
+            gradient=np.empty((d, m)),
+            trial_gradient=np.empty((d, m)),
+            direction=np.empty((d, m)),
+            anchor=np.empty((d, m)),
+            sizes=np.ones(m) if images is None else images.sizes(m),
+        )
+        self.memory = lbfgs.Memory(
+            steps=np.empty((MEMORY, d, m)),
+            changes=np.empty((MEMORY, d, m)),
+            steps_changes=np.empty((MEMORY, MEMORY)),
+            changes_changes=np.empty((MEMORY, MEMORY)),
+            along=np.empty((2, MEMORY)),
+            weights=np.empty(2 * MEMORY + 1),
+        )
+        self.states = np.zeros(1, lbfgs.STATE)
+        self.lists: compiled_lists.Lists | None = None
 
-    def list(self) -> None:
-        """Make the neighbour lists anew."""
-        self.first, self.neighbours = cells.neighbours_within(self.x, self.end + self.skin, self.free)
-        self.widest = int(np.diff(self.first).max())
-        self.anchor[:] = self.x[:, : self.free]
-        self.stale = False
+    def near_pairs(self) -> compiled_lists.Lists:
+        """The neighbour lists; made where there are none."""
+        if self.lists is None:
+            first, neighbours = cells.neighbours_within(self.x, self.end + self.skin, self.free)
+            self.points.anchor[:] = self.x[:, : self.free]
+            self.lists = compiled_lists.Lists(
+                first=first,
+                neighbours=neighbours,
+                widest=int(np.diff(first).max()),
+                squarings=self.squarings,
+                fade_sq=self.fade**2,
+                end_sq=self.end**2,
+                representative=self.representative,
+                transforms=self.transforms,
+            )
+        return self.lists
 
-    def evaluate(self, scale: float) -> tuple[float, float]:
-        """Sum of the weights and smallest squared chord; the gradient times the sum is in `g`."""
-        if self.stale:
-            self.list()
-        found: tuple[float, float] = truncated.evaluate(
-            self.x, self.g, self.sizes, self.first, self.neighbours, self.squarings, scale,
-            self.fade**2, self.end**2, self.widest,
+    def evaluate(self, scale: float, squarings: int | None = None) -> tuple[float, float]:
+        """Sum of the weights and smallest squared chord; the gradient times the sum is in `points.trial_gradient`."""
+        lists = self.near_pairs()
+        found: tuple[float, float] = compiled_lists.evaluate(
+            self.x, self.points.trial_gradient, self.points.sizes, lists.first, lists.neighbours,
+            self.squarings if squarings is None else squarings, scale, lists.fade_sq, lists.end_sq, lists.widest,
         )  # fmt: skip
         return found
 
-    def iterate(self, iterations: int, gradient_tol: float) -> int:
-        """Some iterations: 0 done, 1 the lists are too old, 2 nothing left to gain."""
-        if self.stale:
-            self.list()
-        code = int(
-            quasi_newton.iterate(
-                iterations,
-                self.x,
-                self.trial,
-                self.g,
-                self.trial_g,
-                self.direction,
-                self.anchor,
-                self.sizes,
-                self.representative,
-                self.transforms,
-                self.first,
-                self.neighbours,
-                self.widest,
-                self.steps,
-                self.changes,
-                self.gram,
-                self.along,
-                self.dots,
-                self.weights,
-                self.squarings,
-                self.fade**2,
-                self.end**2,
-                self.chord_bound,
-                self.skin,
-                gradient_tol,
-                self.state,
-                self.counts,
-            )
+    def iterate(self, iterations: int, gradient_tol: float) -> bool:
+        """Some more iterations, fewer where the lists are too old; True where nothing is left to gain."""
+        if not self.states["known"][0]:
+            self.states["least"] = self.evaluate(1.0, -1)[1]
+        settings = lbfgs.Settings(
+            loops=lbfgs.AllThreads(),
+            p=self.p,
+            chord_bound=self.chord_bound,
+            longest_step=_LONGEST,
+            gradient_tol=gradient_tol,
+            window=0,
+            margin=self.skin,
         )
-        self.stale = code == 1
-        return code
+        ended = lbfgs.iterate(
+            self.near_pairs(), self.points, self.memory, settings, self.states, self.done + iterations
+        )
+        if ended == lbfgs.STALE:
+            self.lists = None
+        return bool(ended == lbfgs.CONVERGED)
 
     @property
     def done(self) -> int:
         """Iterations done."""
-        return max(0, int(self.counts[0]) - 1)
+        return int(self.states["iterations"][0])
 
     @property
     def chord(self) -> float:
         """Smallest chord of the points."""
-        return math.sqrt(self.state[1])
+        return math.sqrt(self.states["least"][0])
 
     def fresh_evaluations(self) -> int:
         """Evaluations since this was asked last."""
-        count, self.counts[1] = int(self.counts[1]), 0
+        count, self.states["evaluations"] = int(self.states["evaluations"][0]), 0
         return count
 
 
@@ -241,9 +246,9 @@ def descend(
                 try:
                     while rung.done < length and not ended and status is Status.CONVERGED:
                         with cells.threads(threads):
-                            code = rung.iterate(min(max(1, _CALL // free), length - rung.done), gradient_tol / n)
+                            converged = rung.iterate(min(max(1, _CALL // free), length - rung.done), gradient_tol / n)
                         evaluations, chord = evaluations + rung.fresh_evaluations(), rung.chord
-                        ended = code == 2 or share.spent()
+                        ended = converged or share.spent()
                         event = {"p": exponents[k], "chord_over_bound": chord / chord_bound}
                         step = k * iterations + min(iterations, done + rung.done)
                         progress(Progress("ladder", step, total, 2.0 * math.asin(0.5 * chord), event))
@@ -285,7 +290,7 @@ def forces(points: Floats, p: float, *, chord_bound: float) -> tuple[float, Floa
     _, least = rung.evaluate(chord_bound**2)
     total, _ = rung.evaluate(least)
     value = math.log(total) / p - 0.5 * math.log(least)
-    return value, np.ascontiguousarray(rung.g.T) / total
+    return value, np.ascontiguousarray(rung.points.trial_gradient.T) / total
 
 
 def pressed(points: Floats, p: float, *, chord_bound: float) -> Floats:
@@ -293,7 +298,8 @@ def pressed(points: Floats, p: float, *, chord_bound: float) -> Floats:
     rung = _Rung(np.ascontiguousarray(points.T), p, chord_bound, None)
     _, least = rung.evaluate(chord_bound**2)
     out = np.empty(len(points))
-    truncated.loads(rung.x, rung.sizes, rung.first, rung.neighbours, rung.squarings, least, out)
+    lists = rung.near_pairs()
+    compiled_lists.loads(rung.x, rung.points.sizes, lists.first, lists.neighbours, rung.squarings, least, out)
     return np.asarray(out / out.sum())
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from tammes.constructions.spread import fibonacci
 from tammes.solvers.ladder import cell_lists as cells
-from tammes.solvers.ladder import compiled, truncated
+from tammes.solvers.ladder import compiled, compiled_lists
 from tammes.solvers.ladder import many_points as large
 
 
@@ -55,7 +55,7 @@ def test_weights_fade_to_nothing_smoothly():
         x = np.array([[1.0, np.cos(angle)], [0.0, np.sin(angle)], [0.0, 0.0]])
         first, neighbours = cells.neighbours_within(x, 0.5)
         g = np.empty((3, 2))
-        totals.append(truncated.evaluate(x, g, np.ones(2), first, neighbours, 0, 1.0, 0.2**2, 0.3**2, 1)[0])
+        totals.append(compiled_lists.evaluate(x, g, np.ones(2), first, neighbours, 0, 1.0, 0.2**2, 0.3**2, 1)[0])
     totals = np.array(totals)
     near = chords <= 0.2
     np.testing.assert_allclose(totals[near], chords[near] ** -2.0, rtol=1e-12)
@@ -78,5 +78,5 @@ def test_images_are_placed():
     x = np.zeros((3, 5))
     x[:, :2] = random(2, 3).T
     turn = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
-    truncated.expand(x, 2, np.array([1, 0, 1], np.int32), np.array([turn, turn, turn @ turn]))
+    compiled_lists.place_images(x, 2, np.array([1, 0, 1], np.int32), np.array([turn, turn, turn @ turn]))
     np.testing.assert_allclose(x[:, 2:], np.stack([turn @ x[:, 1], turn @ x[:, 0], turn @ turn @ x[:, 1]], axis=1))
