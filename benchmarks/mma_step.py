@@ -8,7 +8,6 @@ the ratio of every pair is taken, and the median printed.
 """
 
 import argparse
-import os
 import platform
 import statistics
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 import torch
 
 from tammes import losses
+from tammes.base import processors
 from tammes.base import torch_geometry as pairs
 from tammes.bench.machine import describe_machine
 from tammes.solvers.sgd import DTYPES
@@ -67,7 +67,7 @@ def seconds(step, repeats):
 
 def many_rows(repeats):
     """Steps at sizes where tiles of cosines are too many: neighbours by a tree, on all cores, against tiles."""
-    cores = len(os.sched_getaffinity(0))
+    cores = processors.cores()
     torch.set_num_threads(cores)
     lines = [
         "",

@@ -85,7 +85,7 @@ def evaluation(d, n):
 
     import numpy as np
 
-    from tammes.base.memory import cores
+    from tammes.base.processors import cores
     from tammes.bounds import best as bounds
     from tammes.constructions.spread import fibonacci
     from tammes.solvers.ladder import cell_lists as cells

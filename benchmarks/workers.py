@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from tammes.base.memory import cores
+from tammes.base.processors import cores
 from tammes.global_search.api import search
 from tammes.global_search.executors.opening import open_executor
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tammes.base.errors import FileAccessError, FileFormatError
+from tammes.base.processors import cores
 from tammes.base.validation import check_integer, check_workers
 from tammes.bench import report
 from tammes.bench.cells import COLUMNS, Cell, Settings, run_cell
@@ -108,7 +108,7 @@ def _check_device(name: str) -> None:
 
 def _default_workers(settings: Settings) -> int:
     """Return the number of cores, or 1 on CUDA."""
-    return 1 if settings.device.startswith("cuda") else os.cpu_count() or 1
+    return 1 if settings.device.startswith("cuda") else cores()
 
 
 def _read_cells(store: Path, settings: Settings) -> dict[str, Cell]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tammes.base import memory
 from tammes.base.geometry import Floats
+from tammes.base.processors import cores
 from tammes.global_search.executors.executor import InProcess, TaskExecutor
 from tammes.global_search.pool import Pool
 from tammes.global_search.problem import Problem
@@ -137,7 +138,7 @@ def choose(
     if device != "cpu":
         return choose_on_device(problem, limits, device, fused, sizes)
     if sizes.listed(n, d):
-        return _staged(problem, limits, workers or memory.cores())
+        return _staged(problem, limits, workers or cores())
     if n >= sizes.many_points and problem.unconstrained:
         return _products(problem, limits)
     if not keep_state and problem.unconstrained and _is_short(problem, limits, sizes):
@@ -166,7 +167,7 @@ def _portfolio(
     from tammes.solvers.polish.polish import Polish
 
     n, d = problem.n, problem.d
-    count = 1 if executor is not None else workers or memory.cores()
+    count = 1 if executor is not None else workers or cores()
     memory.require("n", n, count * portfolio_memory(n, d), f"a search for {n} points in R^{d} with {count} workers")
     return Method(
         Portfolio(problem, adjacent()),
@@ -309,7 +310,7 @@ def choose_climb(n: int, d: int, *, sizes: Sizes = SIZES) -> LocalSolver:
 
         memory.require("n", n, staged_memory(n, d), f"a climb with {n} points in R^{d}")
         return Chain(
-            (Link("ladder", ManyPointsLadder(_CLIMB_LISTED, threads=memory.cores()), must_improve=True),),
+            (Link("ladder", ManyPointsLadder(_CLIMB_LISTED, threads=cores()), must_improve=True),),
             notes={"polish": f"not done from n = {sizes.many_points} on"},
         )
     if n <= sizes.tensor_climb:

@@ -46,7 +46,7 @@ def test_what_cannot_fit_is_refused_with_both_sizes(gpu, monkeypatch):
     with pytest.raises(InvalidParameterError, match=r"would take about .* GiB, and cuda has 2\.0 GiB. Got 100000000"):
         require(100_000_000, 3, 60, CUDA)
     monkeypatch.setattr(device_memory.memory, "available", lambda: GIB)
-    with pytest.raises(InvalidParameterError, match=r"would take about .* there are 1\.0 GiB"):
+    with pytest.raises(InvalidParameterError, match=r"would take about .* and 1\.0 GiB are free"):
         require(100_000_000, 3, 60, CPU)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 
-from tammes.base import memory
 from tammes.base.errors import ConflictingOptionsError, InvalidParameterError
+from tammes.base.processors import cores
 from tammes.global_search.executors.executor import InProcess, TaskExecutor
 from tammes.global_search.executors.worker_pool import WorkerPool
 
@@ -47,7 +47,7 @@ def open_executor(
     if executor is not None:
         opened = WorkerPool(int(getattr(executor, "_max_workers", 0) or 0), executor)
     else:
-        count = workers or memory.cores()
+        count = workers or cores()
         opened = InProcess() if count == 1 else WorkerPool(count)
     try:
         yield opened
