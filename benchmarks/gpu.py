@@ -26,7 +26,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tammes.base import geometry
 from tammes.base.errors import DeviceError
-from tammes.base.geometry import Floats
+from tammes.base.geometry import Floats, normalize_rows
 from tammes.bench.machine import describe_machine
 from tammes.bounds import best as bounds
 from tammes.constructions.spread import equal_area, fibonacci
@@ -86,7 +86,7 @@ def seconds(work: Callable[[], object], device: torch.device, pairs: int) -> flo
 def random_starts(count: int, n: int, d: int) -> Floats:
     """Unit rows `(count, n, d)`."""
     rows = np.random.default_rng(0).standard_normal((count, n, d))
-    return np.asarray(rows / np.linalg.norm(rows, axis=2, keepdims=True))
+    return normalize_rows(rows)
 
 
 def starts(device: torch.device, pairs: int, d: int, n: int) -> dict[str, Any]:

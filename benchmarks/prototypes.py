@@ -84,13 +84,11 @@ def sgd(n, d):
 
     The loss is a mean over rows, so that a row moves by the rate over n: the paper's 0.1 hardly moves 1,000 rows.
     """
-    import numpy as np
-
+    from tammes.base.geometry import normalize_rows
     from tammes.losses import MMA
     from tammes.solvers.sgd import SGD
 
-    points = start(n, d)
-    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    points = normalize_rows(start(n, d))
     rates = (0.003, 0.01, 0.03)
     runs = [SGD(dtype="float32", steps=3_000, learning_rate=rate * n, threshold=1e-3) for rate in rates]
     return min((run.run(MMA(), points[None]).points[0] for run in runs), key=judged)
@@ -100,9 +98,10 @@ def projections(n, d, steps=100):
     """Alternating projections of the Gram matrix, cut at the cosine that the ladder reached (told to it)."""
     import numpy as np
 
+    from tammes.base.geometry import normalize_rows
+
     aim = judged(ladder(n, d))
-    points = start(n, d)
-    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    points = normalize_rows(start(n, d))
     best = points
     for _ in range(steps):
         gram = points @ points.T
@@ -110,7 +109,7 @@ def projections(n, d, steps=100):
         np.fill_diagonal(gram, 1.0)
         values, vectors = np.linalg.eigh(gram)
         points = vectors[:, -d:] * np.sqrt(np.maximum(values[-d:], 0.0))
-        points /= np.linalg.norm(points, axis=1, keepdims=True)
+        points = normalize_rows(points)
         if judged(points) < judged(best):
             best = points
     return best

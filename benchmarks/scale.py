@@ -62,6 +62,7 @@ def verify(d, n):
 
     import numpy as np
 
+    from tammes.base.geometry import normalize_rows
     from tammes.codes.spherical_code import SphericalCode
     from tammes.constructions.spread import equal_area, fibonacci
     from tammes.storage import formats as files
@@ -69,7 +70,7 @@ def verify(d, n):
 
     points = fibonacci(n) if d == 3 else equal_area(n, d)
     points = points + 1e-6 * np.random.default_rng(0).standard_normal(points.shape)  # no shells of equal angles
-    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    points = normalize_rows(points)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "code.npy"
         files.save(path, SphericalCode(points))

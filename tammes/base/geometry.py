@@ -23,6 +23,7 @@ __all__ = [
     "as_points",
     "min_angle",
     "nearest_neighbours",
+    "normalize_rows",
     "pair_tangents",
     "pairs_within",
     "tangent_bases",
@@ -76,9 +77,7 @@ def as_points(points: ArrayLike, *, normalize: bool = False) -> Floats:
         bad = int(np.argmin(largest))
         raise InvalidPointsError("points", "non-zero rows", f"row {bad}: {_show(rows[bad])}")
     if normalize:
-        rows /= largest[:, None]  # first, so that squares neither overflow nor underflow
-        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-        return rows
+        return normalize_rows(rows / largest[:, None])  # so that squares neither overflow nor underflow
     with np.errstate(over="ignore"):
         excess = np.abs(np.linalg.norm(rows, axis=1) - 1.0)
     if not (excess <= UNIT_TOLERANCE).all():
@@ -96,6 +95,24 @@ def _show(row: Floats) -> str:
     """A row, shortened to fit a message of one line."""
     head = ", ".join(f"{value:g}" for value in row[:4])
     return f"[{head}{', ...' if len(row) > 4 else ''}]"
+
+
+def normalize_rows(vectors: Floats) -> Floats:
+    """Return the rows divided by their lengths, in a new array.
+
+    Nothing is checked: a zero row gives NaN. Points of a user go through `as_points`, which names the bad row.
+
+    Args:
+        vectors: non-zero rows, shape `(..., d)`. Not modified.
+
+    Returns:
+        `(..., d)`: unit rows.
+
+    Example:
+        >>> normalize_rows(np.array([[3.0, 4.0]])).tolist()
+        [[0.6, 0.8]]
+    """
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True))
 
 
 def angle(x: ArrayLike, y: ArrayLike) -> Floats:
@@ -159,7 +176,7 @@ def tangent_bases(points: Floats) -> Floats:
     d = points.shape[1]
     mirror = points.copy()
     mirror[:, 0] += np.where(points[:, 0] < 0.0, -1.0, 1.0)
-    mirror /= np.linalg.norm(mirror, axis=1, keepdims=True)
+    mirror = normalize_rows(mirror)
     bases = -2.0 * mirror[:, :, None] * mirror[:, None, 1:]
     bases[:, np.arange(1, d), np.arange(d - 1)] += 1.0
     return bases
@@ -283,7 +300,7 @@ def _thin_clusters(points: Floats, start: int, near: NDArray[np.bool_]) -> None:
         cluster = left[near[left, start + left[0]] | (left == left[0])]
         left = np.setdiff1d(left, cluster, assume_unique=True)
         members = np.union1d(np.flatnonzero(near[cluster].any(axis=0)), start + cluster)
-        offsets = _normalized(points[members])
+        offsets = normalize_rows(points[members])
         offsets -= offsets[np.searchsorted(members, start + cluster[0])]
         squares = np.einsum("ij,ij->i", offsets, offsets)
         here = np.searchsorted(members, start + cluster)
@@ -299,14 +316,9 @@ def _cosine_slack(points: Floats) -> float:
     return 4.0 * float(points.shape[1] + 4) * sys.float_info.epsilon
 
 
-def _normalized(points: Floats) -> Floats:
-    """Rows scaled to length 1."""
-    return np.asarray(points / np.linalg.norm(points, axis=1, keepdims=True))
-
-
 def _gram_blocks(points: Floats) -> Iterator[tuple[int, int, Floats]]:
     """Cosines of rows start:stop with all rows, -2 on the diagonal."""
-    unit = _normalized(points)
+    unit = normalize_rows(points)
     n = len(unit)
     step = max(1, _BLOCK // n)
     for start in range(0, n, step):
@@ -331,7 +343,7 @@ def _pairs_by_tree(points: Floats, bound: float) -> Iterator[tuple[Ints, Ints]]:
     from scipy.spatial import cKDTree
 
     radius = 2.0 * math.sin(0.5 * min(bound, math.pi)) * (1.0 + 1e-12) + 1e-15
-    pairs = cKDTree(_normalized(points)).query_pairs(radius, output_type="ndarray")
+    pairs = cKDTree(normalize_rows(points)).query_pairs(radius, output_type="ndarray")
     yield pairs[:, 0].astype(np.intp), pairs[:, 1].astype(np.intp)
 
 
@@ -339,7 +351,7 @@ def _nearest_by_tree(points: Floats) -> tuple[Floats, Ints]:
     """The nearest of eight tree neighbours; chords only rank them, so near-ties cost no digits."""
     from scipy.spatial import cKDTree
 
-    unit = _normalized(points)
+    unit = normalize_rows(points)
     n, candidates = len(points), 9
     angles, indices = np.empty(n), np.empty(n, dtype=np.intp)
     tree = cKDTree(unit)

@@ -22,6 +22,7 @@ __all__ = [
     "few_threads",
     "gram_tiles",
     "nearest_rows",
+    "normalize_rows",
     "on_gpu",
     "pair_tangents",
     "row_lengths",
@@ -73,6 +74,11 @@ def row_lengths(rows: Tensor) -> Tensor:
         if bool(((short > 1e-15) & (short < 1e15)).all()):
             return short.double()  # type: ignore[no-any-return]
     return torch.linalg.vector_norm(rows, dim=-1, keepdim=True, dtype=torch.float64)  # type: ignore[no-any-return]
+
+
+def normalize_rows(rows: Tensor) -> Tensor:
+    """Return the rows of `(..., d)` divided by their lengths, in their dtype; a zero row gives NaN."""
+    return rows / torch.linalg.vector_norm(rows, dim=-1, keepdim=True)  # type: ignore[no-any-return]
 
 
 def unit_rows(rows: Tensor, length: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:

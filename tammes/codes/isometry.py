@@ -153,7 +153,7 @@ class _Checked:
         self.n, self.d = rows.shape
         if self.n > _MAX_POINTS:
             raise InvalidPointsError("points", f"at most {_MAX_POINTS:,}", f"{self.n:,} points")
-        self.points: Floats = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        self.points: Floats = geometry.normalize_rows(rows)
         self.gram: Floats = self.points @ self.points.T
         np.fill_diagonal(self.gram, -2.0)
         i, j = sorted(divmod(int(self.gram.argmax()), self.n))

@@ -278,7 +278,6 @@ def improvement(code: SphericalCode, direction: Floats) -> float:
     best = 0.0
     for k in range(1, 45):
         step = code.min_angle * 0.5**k
-        moved = code.points + step * direction
-        moved /= np.linalg.norm(moved, axis=1, keepdims=True)
+        moved = geometry.normalize_rows(code.points + step * direction)
         best = max(best, geometry.min_angle(moved) - code.min_angle)
     return best

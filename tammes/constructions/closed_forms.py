@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tammes.base.errors import InvalidParameterError
-from tammes.base.geometry import Floats
+from tammes.base.geometry import Floats, normalize_rows
 from tammes.base.validation import check_size
 
 __all__ = ["ClosedForm", "closed_form", "orthoplex", "regular_polygon", "simplex"]
@@ -83,7 +83,7 @@ def simplex(n: int, d: int) -> Floats:
         vector[:k] = 1.0
         vector[k] = -k
         points[:, k - 1] = vector * math.sqrt(n / ((n - 1) * k * (k + 1)))
-    return np.asarray(points / np.linalg.norm(points, axis=1, keepdims=True))
+    return normalize_rows(points)
 
 
 def orthoplex(d: int) -> Floats:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tammes.base.errors import InvalidParameterError
-from tammes.base.geometry import Floats
+from tammes.base.geometry import Floats, normalize_rows
 from tammes.constructions.binary_codes import golay_octads
 from tammes.constructions.finite_fields import field_tables
 from tammes.constructions.vertex_figure import unit_rows
@@ -52,7 +52,7 @@ def lowest_eigenspace(adjacency: Graph) -> Floats:
     """
     values, vectors = np.linalg.eigh(adjacency.astype(np.float64))
     rows = vectors[:, values < values[0] + 1e-6]  # eigenvalues of a strongly regular graph are far apart
-    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+    return normalize_rows(rows)
 
 
 # --- graphs of the Golay code ---------------------------------------------------------------------

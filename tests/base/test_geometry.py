@@ -375,3 +375,15 @@ def test_normalize_takes_rows_of_mixed_size():
     points = geometry.as_points([[1e300, 1e300], [1e-300, -1e-300], [1e300, 1e-300]], normalize=True)
     half = 0.5**0.5
     np.testing.assert_allclose(points, [[half, half], [half, -half], [1.0, 0.0]], rtol=1e-15)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (2, 4, 7)])
+def test_normalised_rows_have_length_1_and_keep_their_directions(shape):
+    vectors = np.random.default_rng(0).standard_normal(shape) * 10.0 ** np.arange(shape[-2])[:, None]
+    before = vectors.copy()
+    unit = geometry.normalize_rows(vectors)
+    np.testing.assert_allclose((unit**2).sum(axis=-1), 1.0, rtol=4e-16)
+    lengths = (unit * vectors).sum(axis=-1, keepdims=True)
+    assert (lengths > 0.0).all()
+    np.testing.assert_allclose(lengths * unit, vectors, rtol=2e-15)
+    np.testing.assert_array_equal(vectors, before)

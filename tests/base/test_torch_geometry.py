@@ -193,3 +193,12 @@ def test_losses_of_many_rows_do_not_depend_on_how_neighbours_are_found(antipodal
             patched.setattr(pairs, "_TREE_DIMENSION", 0)
             by_tiles = loss.value_and_grad(weight)
         torch.testing.assert_close(by_tree, by_tiles, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_normalised_rows_are_those_of_numpy_in_their_dtype(dtype):
+    rows = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0), dtype=dtype)
+    unit = pairs.normalize_rows(rows)
+    assert unit.dtype == dtype
+    expected = geometry.normalize_rows(rows.double().numpy())
+    np.testing.assert_allclose(unit.double().numpy(), expected, rtol=0, atol=4 * torch.finfo(dtype).eps)

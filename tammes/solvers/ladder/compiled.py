@@ -77,7 +77,7 @@ def relax(
         points = np.ascontiguousarray(axes.T)
     if between is not None:
         points = between(points)
-    points = points / np.linalg.norm(points, axis=1, keepdims=True)
+    points = geometry.normalize_rows(points)
     return Relaxed(
         points, float(compiled_pairs.predict(np.ascontiguousarray(points.T), _squarings(exponents[-1]))), evaluations
     )
@@ -228,22 +228,24 @@ class CompiledLadder:
                     ]
                     rows[k] = axes.T
                     if progress is not silent:
-                        progress(Progress("ladder", rung, len(self.exponents), geometry.min_angle(_unit(rows[k]))))
+                        progress(
+                            Progress(
+                                "ladder",
+                                rung,
+                                len(self.exponents),
+                                geometry.min_angle(geometry.normalize_rows(rows[k])),
+                            )
+                        )
                     if budget is not None and budget.spent():
                         status = Status.TIME_LIMIT
                         break
                 if orbits is not None:
                     rows[k] = orbits.symmetrize(rows[k])
-                rows[k] = _unit(rows[k])
+                rows[k] = geometry.normalize_rows(rows[k])
                 predicted[k] = compiled_pairs.predict(np.ascontiguousarray(rows[k].T), squarings)
                 if status is Status.TIME_LIMIT:
                     break
         except KeyboardInterrupt:
             status = Status.INTERRUPTED
-        rows = _unit(rows)
+        rows = geometry.normalize_rows(rows)
         return Descent(rows, status, evaluations, predicted=np.where(np.isnan(predicted), 1.0, predicted))
-
-
-def _unit(rows: Floats) -> Floats:
-    """Rows scaled to length 1, shape `(..., n, d)`."""
-    return np.asarray(rows / np.linalg.norm(rows, axis=-1, keepdims=True))

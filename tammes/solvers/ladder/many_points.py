@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tammes.base.budget import Budget, Progress, ProgressCallback, silent
-from tammes.base.geometry import Floats
+from tammes.base.geometry import Floats, normalize_rows
 from tammes.base.status import Status
 from tammes.bounds.best import upper_bound
 from tammes.solvers.ladder import cell_lists as cells
@@ -65,7 +65,7 @@ class Images:
         if self.projectors is None or not len(self.projectors):
             return points
         special = np.einsum("kab,kb->ka", self.projectors, free[len(free) - len(self.projectors) :])
-        free[len(free) - len(special) :] = special / np.linalg.norm(special, axis=1, keepdims=True)
+        free[len(free) - len(special) :] = normalize_rows(special)
         return np.concatenate([free, np.einsum("kab,kb->ka", self.transforms, free[self.representative])])
 
     def sizes(self, free: int) -> Floats:

@@ -28,6 +28,7 @@ from tammes.base.budget import Budget, Progress, ProgressCallback, silent
 from tammes.base.errors import InvalidParameterError
 from tammes.base.geometry import Floats
 from tammes.base.status import Status
+from tammes.base.torch_geometry import normalize_rows
 from tammes.base.validation import check_integer
 from tammes.solvers.local_solver import Descent
 
@@ -116,7 +117,7 @@ def descend(
     if not exponents:
         raise InvalidParameterError("exponents", "at least one", exponents)
     iterations = check_integer("iterations", iterations, 1)
-    start = _unit(torch.tensor(points, dtype=torch.float64, device=device)).float()
+    start = normalize_rows(torch.tensor(points, dtype=torch.float64, device=device)).float()
     status = Status.CONVERGED
     with _plain_arithmetic():
         climb = _Climb(start, budget)
@@ -136,7 +137,7 @@ def descend(
                     break
         except KeyboardInterrupt:
             status = Status.INTERRUPTED
-    best = _unit(climb.best.double())
+    best = normalize_rows(climb.best.double())
     return Descended(best.cpu().numpy(), climb.top, status, climb.evaluations)
 
 
@@ -172,11 +173,6 @@ def _plain_arithmetic() -> Iterator[None]:
         torch.set_num_threads(threads)
         if precision != "highest":
             torch.set_float32_matmul_precision(precision)
-
-
-def _unit(rows: Tensor) -> Tensor:
-    unit: Tensor = rows / torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    return unit
 
 
 def _weights(x: Tensor, p: float, shift: float) -> Iterator[tuple[int, int, Tensor]]:
@@ -242,7 +238,7 @@ class _Climb:
         for iteration in range(1, iterations + 1):
             step, slope, length = pairs.aim(here.grad, x, p)
             for _ in range(_TRIES):
-                trial = _unit(x + length * step)
+                trial = normalize_rows(x + length * step)
                 found = self._see(trial, p, here.top)
                 if found.value <= here.value + 1e-4 * length * slope:
                     break

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from tammes.base.budget import Budget, Progress, ProgressCallback, silent
-from tammes.base.geometry import Floats
+from tammes.base.geometry import Floats, normalize_rows
 from tammes.base.status import Status
 from tammes.base.torch_geometry import few_threads, row_lengths
 from tammes.bounds.best import upper_bound
@@ -377,8 +377,7 @@ class TensorLadder:
             if climbed.status is Status.INTERRUPTED:
                 break
         steps = sum(each.steps for each in made)
-        left = rows[done:]
-        left = left / np.linalg.norm(left, axis=-1, keepdims=True)
+        left = normalize_rows(rows[done:])
         chords = np.concatenate([each.chords for each in made])
         return Descent(
             np.concatenate([*(each.points for each in made), left]),
