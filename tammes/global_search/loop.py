@@ -150,14 +150,14 @@ class _Run:
 
     def _reason(self) -> Status | None:
         """Return why to stop now; None if there is no reason."""
-        state = self.state
-        if state.best is not None and state.best_angle >= state.target:
+        state, strategy = self.state, self.strategy
+        if strategy.stops_at_bound and state.best_angle >= state.problem.bound.angle - _MET:
+            return Status.BOUND
+        if state.best_angle >= state.target:
             return Status.TARGET
-        finished = self.strategy.finished(state)
+        finished = strategy.finished(state)
         if finished is not None or state.best is None:
             return finished
-        if state.best_angle >= state.problem.bound.angle - _MET:
-            return Status.BOUND
         return Status.TIME_LIMIT if self.clock.spent() else None
 
     def _submit(self, task: Task) -> None:

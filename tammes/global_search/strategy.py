@@ -38,6 +38,8 @@ class Strategy(abc.ABC):
     name: ClassVar[str]
     """Of the strategy in saved states."""
     problem: Problem
+    stops_at_bound: bool = True
+    """False where the end of the local solver is what is asked for."""
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -115,6 +115,7 @@ class Multistart(Strategy):
         self.points = points
         self.bar = bar
         self.phase = phase
+        self.stops_at_bound = phase is not None
         self.settings = {} if settings is None else settings
         self.notes = {} if notes is None else notes
         self.number = 0
