@@ -304,7 +304,7 @@ def test_figure_3_is_the_accuracy_at_each_coefficient():
     axes = drawn(figures.draw_coefficients, experiment).axes[0]
     line = next(one for one in axes.get_lines() if len(one.get_xdata()) == 6)
     assert line.get_xdata().tolist() == [0.01, 0.03, 0.05, 0.07, 0.1, 0.2]
-    assert np.asarray(line.get_ydata(), dtype=float) == pytest.approx(50.5 + np.array(line.get_xdata()))
+    assert np.asarray(line.get_ydata(), float) == pytest.approx(50.5 + np.asarray(line.get_xdata(), float))
     assert "accuracy" in axes.get_ylabel()
 
 
