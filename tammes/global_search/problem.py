@@ -10,8 +10,10 @@ from tammes.base.errors import InvalidParameterError
 from tammes.base.validation import check_seed, check_size
 from tammes.bounds import best as bounds
 from tammes.bounds.bound import Bound
-from tammes.groups.catalogue import candidates, parse
-from tammes.groups.finite_groups import Group, fits
+from tammes.groups.candidates import candidates
+from tammes.groups.catalogue import parse
+from tammes.groups.finite_groups import Group
+from tammes.groups.orbits import fits
 from tammes.storage import tables
 
 __all__ = ["Problem"]

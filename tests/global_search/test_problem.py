@@ -6,7 +6,7 @@ import pytest
 from tammes.base.errors import InvalidParameterError, UnknownNameError
 from tammes.global_search.problem import Problem
 from tammes.groups.catalogue import parse
-from tammes.groups.finite_groups import fits
+from tammes.groups.orbits import fits
 
 
 def test_pairs_are_a_symmetry():

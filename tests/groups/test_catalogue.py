@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from tammes.base import geometry
 from tammes.base.errors import InvalidParameterError, UnknownNameError
-from tammes.groups import catalogue as point_groups
-from tammes.groups.catalogue import candidates, known_names, parse
-from tammes.groups.finite_groups import MAX_ORDER, fits, random_orbits
+from tammes.groups.candidates import candidates, greedy_angle
+from tammes.groups.catalogue import known_names, parse
+from tammes.groups.finite_groups import MAX_ORDER
+from tammes.groups.named_matrices import FAMILIES
+from tammes.groups.orbits import fits, random_orbits
 
 ORDERS = [
     *((name, 3, order) for name, order in (("T", 12), ("O", 24), ("I", 60), ("Td", 24), ("Th", 24))),
@@ -32,7 +34,7 @@ ORDERS = [
     ("screw-5:1,2,-", 5, 10),
     ("screw-4:1,-", 3, 4),
     ("screw-1000:1", 2, 1000),
-    *((name, d, order(d)) for d in (2, 3, 4, 5) for name, (order, _) in point_groups._FAMILIES.items()),
+    *((name, d, order(d)) for d in (2, 3, 4, 5) for name, (order, _) in FAMILIES.items()),
 ]
 
 
@@ -151,7 +153,7 @@ class TestParse:
             name = form
             for i in range(d // 2, 0, -1):
                 name = name.replace(f"m{i}", "1")
-            if form not in point_groups._FAMILIES:
+            if form not in FAMILIES:
                 name = name.replace("2k", "4").replace("k", "4") if "screw" not in form else name.replace("-k", "-4")
             assert parse(name, d).order > 1 or name == "alternating"
 
@@ -280,8 +282,8 @@ class TestCandidates:
 
     def test_greedy_angle(self):
         """In space a cap of radius t has the share (1 - cos t) / 2 of the sphere; in the plane t / pi."""
-        assert point_groups._greedy_angle(12, 3) == pytest.approx(math.acos(1 - 2 / 12), abs=2e-3)
-        assert point_groups._greedy_angle(12, 2) == pytest.approx(math.pi / 12, abs=2e-3)
+        assert greedy_angle(12, 3) == pytest.approx(math.acos(1 - 2 / 12), abs=2e-3)
+        assert greedy_angle(12, 2) == pytest.approx(math.pi / 12, abs=2e-3)
 
     @pytest.mark.parametrize(("n", "d", "name"), [(1, 3, "n"), (5, 1, "d"), (2.5, 3, "n")])
     def test_no_size(self, n, d, name):

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from tammes.base import geometry
 from tammes.base.errors import InvalidParameterError, InvalidPointsError
-from tammes.groups import finite_groups as symmetry
 from tammes.groups.catalogue import parse
-from tammes.groups.finite_groups import Group, Stratum, fits, generate, random_orbits
+from tammes.groups.equal_matrices import equal_labels
+from tammes.groups.finite_groups import Group, generate
+from tammes.groups.orbits import fits, random_orbits
+from tammes.groups.strata import Stratum
 
 ACTIONS = [
     ("T", 3),
@@ -110,7 +112,7 @@ class TestGenerate:
 class TestLabels:
     def test_rounding_does_not_part_and_small_steps_do(self):
         a = np.array([[[0.5]], [[0.5 + 1e-15]], [[0.5 - 1e-15]], [[0.6]], [[0.5 + 1e-5]]])
-        labels = symmetry._labels(a)
+        labels = equal_labels(a)
         assert labels[0] == labels[1] == labels[2]
         assert len(set(labels.tolist())) == 3
 
@@ -122,10 +124,10 @@ class TestLabels:
                 return np.zeros(size)
 
         monkeypatch.setattr(np.random, "default_rng", lambda seed: Blind() if seed == 0 else real(seed))
-        assert len(set(symmetry._labels(np.arange(4.0).reshape(4, 1, 1)).tolist())) == 4
+        assert len(set(equal_labels(np.arange(4.0).reshape(4, 1, 1)).tolist())) == 4
 
     def test_nothing(self):
-        assert symmetry._labels(np.zeros((0, 2, 2))).shape == (0,)
+        assert equal_labels(np.zeros((0, 2, 2))).shape == (0,)
 
 
 class TestStrata:
@@ -293,7 +295,7 @@ class TestOrbits:
             for g in group.matrices[:: max(1, group.order // 10)]:
                 assert same_sets(points, points @ g.T)
             np.testing.assert_allclose(orbits.expand(orbits.representatives(points)), points, atol=1e-14)
-            counts = np.bincount(orbits.owner)
+            counts = np.bincount(orbits.representative)
             assert counts.sum() == n
             assert set(counts.tolist()) <= {kind.size for kind in group.strata}
 
@@ -306,18 +308,18 @@ class TestOrbits:
     def test_all_compositions_occur(self):
         """T has orbits of 4 (two), 6 (one) and 12 points, C_3v of 1 (two), 3 and 6: the sums are few."""
         group, rng = parse("T", 3), np.random.default_rng(7)
-        seen = {tuple(np.bincount(random_orbits(group, 26, rng)[0].owner).tolist()) for _ in range(200)}
+        seen = {tuple(np.bincount(random_orbits(group, 26, rng)[0].representative).tolist()) for _ in range(200)}
         assert seen == {(4, 4, 6, 12)}
-        seen = {tuple(np.bincount(random_orbits(group, 20, rng)[0].owner).tolist()) for _ in range(50)}
+        seen = {tuple(np.bincount(random_orbits(group, 20, rng)[0].representative).tolist()) for _ in range(50)}
         assert seen == {(4, 4, 12)}
         group = parse("C3v", 3)
-        seen = {tuple(np.bincount(random_orbits(group, 12, rng)[0].owner).tolist()) for _ in range(300)}
+        seen = {tuple(np.bincount(random_orbits(group, 12, rng)[0].representative).tolist()) for _ in range(300)}
         assert seen == {(6, 6), (3, 3, 6), (3, 3, 3, 3)}
 
     def test_few_points_on_a_mirror(self):
         """A great circle holds about sqrt(n) of n points that are spread well."""
         group, rng = parse("Cs", 3), np.random.default_rng(8)
-        on_mirror = [int((np.bincount(random_orbits(group, 400, rng)[0].owner) == 1).sum()) for _ in range(60)]
+        on_mirror = [int((np.bincount(random_orbits(group, 400, rng)[0].representative) == 1).sum()) for _ in range(60)]
         assert 5 < np.mean(on_mirror) < 40
         assert min(on_mirror) == 0
 

@@ -7,8 +7,7 @@ import pytest
 from tammes.base import geometry
 from tammes.base.errors import InvalidPointsError
 from tammes.groups.catalogue import parse
-from tammes.groups.finite_groups import random_orbits
-from tammes.groups.orbits import orbits_of
+from tammes.groups.orbits import orbits_of, random_orbits
 
 
 @pytest.mark.parametrize(("name", "n", "d"), [("T", 22, 3), ("C5", 17, 3), ("D3d", 20, 3), ("antipodal", 12, 4)])

@@ -22,7 +22,7 @@ from tammes.global_search.strategies.portfolio_tasks import PortfolioTask
 from tammes.global_search.strategies.shares import Arm, Shares
 from tammes.global_search.strategy import Report, Strategy
 from tammes.global_search.tasks import RELAXED, Outcome, Task
-from tammes.groups.catalogue import candidates
+from tammes.groups.candidates import candidates
 
 __all__ = ["COLD", "DEFECTS", "Portfolio"]
 

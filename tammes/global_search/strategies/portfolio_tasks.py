@@ -16,8 +16,7 @@ from tammes.base.status import Status
 from tammes.global_search import moves, starts
 from tammes.global_search.tasks import RELAXED, Found, Outcome, Task
 from tammes.groups.catalogue import parse
-from tammes.groups.finite_groups import Orbits, random_orbits
-from tammes.groups.orbits import orbits_of
+from tammes.groups.orbits import Orbits, orbits_of, random_orbits
 from tammes.solvers.ladder.compiled import CompiledLadder, ladder
 from tammes.solvers.local_solver import Descent
 from tammes.solvers.polish.polish import Polish

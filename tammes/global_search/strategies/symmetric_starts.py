@@ -13,7 +13,7 @@ import numpy as np
 from tammes.base.errors import InvalidParameterError
 from tammes.base.geometry import Floats
 from tammes.global_search.problem import Problem
-from tammes.groups.catalogue import candidates
+from tammes.groups.candidates import candidates
 from tammes.groups.finite_groups import Group
 from tammes.solvers.ladder import many_points as large
 from tammes.solvers.ladder.cell_lists import curve_order

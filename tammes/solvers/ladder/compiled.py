@@ -23,7 +23,7 @@ from tammes.base.errors import InvalidParameterError
 from tammes.base.geometry import Floats
 from tammes.base.status import Status
 from tammes.bounds import best as bounds
-from tammes.groups.finite_groups import Orbits
+from tammes.groups.orbits import Orbits
 from tammes.solvers.ladder import compiled_pairs
 from tammes.solvers.local_solver import Descent
 

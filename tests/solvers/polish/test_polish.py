@@ -214,7 +214,7 @@ def test_rattlers_are_in_the_middle_of_their_holes():
 
 def test_a_prescribed_symmetry_is_kept():
     from tammes.groups.catalogue import parse
-    from tammes.groups.finite_groups import random_orbits
+    from tammes.groups.orbits import random_orbits
 
     group = parse("C5", 3)
     orbits, start = random_orbits(group, 22, np.random.default_rng(1))
