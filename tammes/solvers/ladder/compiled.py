@@ -25,6 +25,7 @@ from tammes.base.status import Status
 from tammes.bounds import best as bounds
 from tammes.groups.orbits import Orbits
 from tammes.solvers.ladder import compiled_pairs
+from tammes.solvers.ladder.exponents import ladder
 from tammes.solvers.local_solver import Descent
 
 __all__ = ["CompiledLadder", "Descended", "Relaxed", "descend", "ladder", "relax", "soft_min"]
@@ -39,12 +40,6 @@ class Relaxed:
     cosine: float
     """The largest cosine that a polish is predicted to reach, right to O(1 / p^2) where the descent ended."""
     evaluations: int
-
-
-def ladder(first: float, last: float = 512.0, factor: float = 2.0) -> tuple[float, ...]:
-    """Exponents first, factor * first, ... up to last."""
-    rungs = 1 + math.floor(math.log(last / first) / math.log(factor) + 1e-9)
-    return tuple(first * factor**k for k in range(rungs))
 
 
 def relax(

@@ -30,6 +30,8 @@ from tammes.base.geometry import Floats
 from tammes.base.status import Status
 from tammes.base.torch_geometry import normalize_rows
 from tammes.base.validation import check_integer
+from tammes.solvers.ladder.tensor_forces import Forces
+from tammes.solvers.ladder.tensor_lbfgs import LBFGS, Settings, Steps
 from tammes.solvers.local_solver import Descent
 
 __all__ = ["EXPONENTS", "Descended", "ProductLadder", "affordable", "descend", "soft_max"]
@@ -38,13 +40,12 @@ EXPONENTS = (8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1_024.0, 4_096.0, 16_384.0)
 """p of the rungs: at the last, what a minimum of g_p has above the local optimum is about 1e-4."""
 
 _WORK = 2e12  # iterations * rungs * n^2 d: about a minute on one core
-_MEMORY = 8  # pairs of L-BFGS
-_TRIES = 12  # lengths of one direction
+_ROUNDING = 1e-6  # of a float32 cosine: progress shows no more than will be measured
+_SETTINGS = Settings(memory=8, tries=11, window=10)
 _BLOCK = 1 << 21  # cosines at once: 8 MiB
 _FAINT = -60.0  # weights below exp(_FAINT) count as that: denormal numbers are slow
 _LOUD = 80.0  # weights above exp(_LOUD) would overflow
 _REACH = 4.0  # how far a row may move in one step, over p: cosines change by about that
-_WINDOW = 10  # iterations after which the gain of a rung is judged
 _GAIN = 1e-3  # over p: the gain of a window below which the rung ends
 
 
@@ -120,25 +121,30 @@ def descend(
     start = normalize_rows(torch.tensor(points, dtype=torch.float64, device=device)).float()
     status = Status.CONVERGED
     with _plain_arithmetic():
-        climb = _Climb(start, budget)
+        cosines = _Cosines(start[None])
+        climb = LBFGS(start[None].clone(), cosines, _SETTINGS)
         try:
             for rung, p in enumerate(exponents, start=1):
-                if climb.out_of_time():
+                if budget is not None and budget.spent():
                     status = Status.TIME_LIMIT
                     break
-                full = climb.minimise(p, iterations)
-                status = Status.STEP_LIMIT if full else Status.CONVERGED
-                progress(Progress("ladder", rung, len(exponents), math.acos(max(-1.0, min(1.0, climb.top)))))
-                if climb.out_of_time():
+                steps = Steps(first=0.25 * _REACH / p, longest=_REACH / p, gradient_tol=0.0, least_gain=_GAIN / p)
+                climb.minimise(p, iterations, steps, budget, _no_report)
+                cosines.shift = 1.0 - 0.5 * climb.least.item()
+                status = Status.STEP_LIMIT if climb.taken.item() >= iterations else Status.CONVERGED
+                progress(
+                    Progress("ladder", rung, len(exponents), math.acos(max(-1.0, min(1.0, cosines.top + _ROUNDING))))
+                )
+                if budget is not None and budget.spent():
                     status = Status.TIME_LIMIT
                     break
-                if climb.mean > rival:
+                if climb.predicted.item() > rival:
                     status = Status.STEP_LIMIT
                     break
         except KeyboardInterrupt:
             status = Status.INTERRUPTED
-    best = normalize_rows(climb.best.double())
-    return Descended(best.cpu().numpy(), climb.top, status, climb.evaluations)
+    best = normalize_rows(cosines.best[0].double())
+    return Descended(best.cpu().numpy(), cosines.top, status, climb.evaluations + 1)
 
 
 @dataclass(frozen=True)
@@ -175,6 +181,10 @@ def _plain_arithmetic() -> Iterator[None]:
             torch.set_float32_matmul_precision(precision)
 
 
+def _no_report(_: float) -> None:
+    """Rungs are short: progress is reported at their ends."""
+
+
 def _weights(x: Tensor, p: float, shift: float) -> Iterator[tuple[int, int, Tensor]]:
     """`exp(p (c_ij - shift))` for rows start:stop against rows start:, zero for all but j > i."""
     n = len(x)
@@ -206,112 +216,28 @@ def _evaluate(x: Tensor, p: float, shift: float) -> _Found:
     return _Found(value, grad, largest, mean)
 
 
-class _Climb:
-    """One set of points on its way up, and the best of the way."""
+class _Cosines:
+    """g_p as the minimiser asks for it, for one start; the points with the smallest largest cosine are kept.
 
-    def __init__(self, points: Tensor, budget: Budget | None) -> None:
-        self._budget = budget
-        self._x = points
-        self._shift = _evaluate(points, 1.0, 1.0).top  # the largest cosine at x
+    Args:
+        points: unit rows, float32, shape `(1, n, d)`.
+    """
+
+    def __init__(self, points: Tensor) -> None:
         self.best = points
-        self.top = self._shift
-        self.mean = -1.0
-        self.evaluations = 1
+        self.top = self.shift = _evaluate(points[0], 1.0, 1.0).top
 
-    def out_of_time(self) -> bool:
-        return self._budget is not None and self._budget.spent()
-
-    def _see(self, x: Tensor, p: float, shift: float) -> _Found:
-        """Evaluate, and keep the points if no better ones were met."""
-        found = _evaluate(x, p, shift)
-        self.evaluations += 1
+    def __call__(self, x: Tensor, p: float) -> Forces:
+        """See `tensor_forces.Evaluate`."""
+        found = _evaluate(x[0], p, self.shift)
+        # The lowest cosine that was met is near enough to the largest of all later points of a rung.
+        self.shift = min(self.shift, found.top)
         if found.top < self.top:
             self.best, self.top = x, found.top
-        return found
-
-    def minimise(self, p: float, iterations: int) -> bool:
-        """L-BFGS on g_p from where the last rung ended; whether all iterations were used."""
-        x = self._x
-        here = self._see(x, p, self._shift)
-        pairs = _Pairs()
-        judged = here.value
-        for iteration in range(1, iterations + 1):
-            step, slope, length = pairs.aim(here.grad, x, p)
-            for _ in range(_TRIES):
-                trial = normalize_rows(x + length * step)
-                found = self._see(trial, p, here.top)
-                if found.value <= here.value + 1e-4 * length * slope:
-                    break
-                length *= 0.3
-            else:
-                if pairs.empty:
-                    break  # not even down the gradient: float32 has no more to give
-                pairs.forget()
-                continue
-            pairs.add(trial - x, found.grad - here.grad)
-            x, here = trial, found
-            self._x, self._shift, self.mean = x, here.top, here.mean
-            if self.out_of_time():
-                return True
-            if iteration % _WINDOW == 0:
-                if judged - here.value < _GAIN / p:
-                    return False
-                judged = here.value
-        else:
-            return True
-        return False
-
-
-class _Pairs:
-    """The memory of L-BFGS (Nocedal and Wright, algorithm 7.4): steps, and changes of the gradient."""
-
-    def __init__(self) -> None:
-        self._steps: list[Tensor] = []
-        self._changes: list[Tensor] = []
-
-    @property
-    def empty(self) -> bool:
-        return not self._steps
-
-    def forget(self) -> None:
-        self._steps.clear()
-        self._changes.clear()
-
-    def add(self, step: Tensor, change: Tensor) -> None:
-        """Keep a pair of positive curvature; the oldest goes."""
-        if _dot(step, change) > 0.0:
-            self._steps.append(step)
-            self._changes.append(change)
-            del self._steps[:-_MEMORY], self._changes[:-_MEMORY]
-
-    def aim(self, grad: Tensor, x: Tensor, p: float) -> tuple[Tensor, float, float]:
-        """A tangent direction, the slope of g_p along it, and the length to try first."""
-        q = -grad
-        stack = []
-        for s, y in zip(reversed(self._steps), reversed(self._changes), strict=True):
-            rho = 1.0 / _dot(s, y)
-            alpha = rho * _dot(s, q)
-            q = q.sub_(y, alpha=alpha)
-            stack.append((alpha, rho, s, y))
-        if stack:
-            _, rho, _, y = stack[0]
-            q.mul_(1.0 / (rho * _dot(y, y)))
-        for alpha, rho, s, y in reversed(stack):
-            q.add_(s, alpha=alpha - rho * _dot(y, q))
-        q -= (q * x).sum(dim=1, keepdim=True) * x
-        slope = _dot(q, grad)
-        if not slope < 0.0:
-            self.forget()
-            q = -grad
-            slope = -_dot(grad, grad)
-        longest = torch.linalg.vector_norm(q, dim=1).amax().item()
-        if self.empty:
-            return q, slope, 0.25 * _REACH / (p * max(longest, 1e-30))
-        return q, slope, min(1.0, _REACH / (p * max(longest, 1e-30)))
-
-
-def _dot(a: Tensor, b: Tensor) -> float:
-    return torch.dot(a.reshape(-1), b.reshape(-1)).item()
+        value, least, mean = torch.tensor(
+            [[found.value], [2.0 - 2.0 * found.top], [found.mean]], dtype=torch.float64, device=x.device
+        )
+        return Forces(value, found.grad[None], least, mean)
 
 
 @dataclass(frozen=True)
