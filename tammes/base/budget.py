@@ -1,4 +1,4 @@
-"""How long a run may take, and the reports it gives while it runs."""
+"""Time limits of a run, and the progress that it reports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Budget", "Progress", "ProgressCallback", "silent"]
 
 
 class Budget:
-    """A wall-clock limit that starts when it is made.
+    """A limit of elapsed time that starts when it is made; the clock is monotonic.
 
     Args:
         seconds: None for no limit; otherwise positive.
@@ -36,23 +36,23 @@ class Budget:
         self._end = math.inf if seconds is None else self._start + seconds
 
     def elapsed(self) -> float:
-        """Seconds since the budget was made."""
+        """Return the seconds since the budget was made."""
         return self._clock() - self._start
 
     def part(self, fraction: float) -> Budget:
-        """A budget of that part of what is left, from now; without a limit where this has none."""
+        """Return a budget of that fraction of the time left, from now on; without a limit where this has none."""
         left = self.left()
         seconds = None if math.isinf(left) else max(fraction * left, 1e-9)
         return Budget(seconds, self._clock, self._stop)
 
     def until(self, reached: Callable[[], bool]) -> Budget:
-        """The same limit, and a further reason to end."""
+        """Return a budget with the same limit and a further reason to end."""
         limit = copy.copy(self)
         limit._stop = lambda: self._stop() or reached()
         return limit
 
     def left(self) -> float:
-        """Seconds up to the limit, not below 0; infinite where there is none."""
+        """Return the seconds up to the limit, not below 0; infinite where there is none."""
         return max(0.0, self._end - self._clock())
 
     def overdue(self) -> float:
@@ -60,7 +60,7 @@ class Budget:
         return max(0.0, self._clock() - self._end)
 
     def spent(self) -> bool:
-        """Whether the limit has passed, or something else says that it is over."""
+        """Return True if the limit has passed, or there is another reason to end."""
         return self._clock() >= self._end or self._stop()
 
 
@@ -80,4 +80,4 @@ ProgressCallback = Callable[[Progress], None]
 
 
 def silent(_: Progress) -> None:
-    """The callback that tells nobody."""
+    """Ignore a report: the callback of a run without progress."""

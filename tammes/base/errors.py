@@ -1,4 +1,4 @@
-"""The error tree: one root, built-in parents, one wording.
+"""The errors of the package: one root, built-in parents, one wording.
 
 Every message is composed here, in the constructor: *name, requirement, value*, then what to do
 where that is known. A caller may catch `TammesError`, or the built-in parent that fits.
@@ -30,12 +30,12 @@ class TammesError(Exception):
     """Root of every error that this package raises on purpose."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Cross from a worker process as what it is: messages are composed once, not again."""
+        """Pickle the composed message, so that an error of a worker process is raised unchanged here."""
         return _again, (type(self), self.args, self.__dict__)
 
 
 def _again(kind: type[TammesError], args: tuple[Any, ...], state: dict[str, Any]) -> TammesError:
-    """An error of that kind without composing its message."""
+    """Return an error of that kind without composing its message."""
     error = kind.__new__(kind)
     error.args = args
     error.__dict__.update(state)
@@ -118,11 +118,11 @@ class FileFormatError(TammesError, ValueError):
 
 
 class DeviceError(TammesError, RuntimeError):
-    """The requested device is not there. Nothing falls back in silence."""
+    """The requested device is not available; no other one is used instead."""
 
 
 class WorkersLostError(TammesError, RuntimeError):
-    """Those who did the work went away, or bring back what is none; what was found before is kept."""
+    """Worker processes ended early or returned invalid outcomes; what was found before is kept."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The workers are lost: {reason}.")

@@ -1,8 +1,7 @@
-"""Angles between unit points, measured in NumPy float64: the judge of every result.
+"""Angles between unit points, measured in NumPy float64: every reported angle comes from here.
 
-A solver's own number is a claim; what is reported comes from here. Nothing in this module needs
-more than a block of the n x n matrix of cosines at once, and no cosine is ever turned into an
-angle: cosines only pick candidates, whose angles come from the half-angle form.
+No function needs more than a block of the n x n matrix of cosines at once. Cosines only choose candidates, whose
+angles are computed by the half-angle form: near 0 and pi an arccosine loses its digits.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ _TREE_MAX_DIMENSION = 8  # above, a k-d tree visits nearly every leaf
 
 
 def as_points(points: ArrayLike, *, normalize: bool = False) -> Floats:
-    """A float64 copy of `points` after checking that they are unit rows.
+    """Return a float64 copy of `points` after checking that they are unit rows.
 
     Args:
         points: shape `(n, d)` with n >= 2 and d >= 2, real numbers.
@@ -92,7 +91,7 @@ def as_points(points: ArrayLike, *, normalize: bool = False) -> Floats:
 
 
 def _show(row: Floats) -> str:
-    """A row, shortened to fit a message of one line."""
+    """Return a row as text, shortened to fit a message of one line."""
     head = ", ".join(f"{value:g}" for value in row[:4])
     return f"[{head}{', ...' if len(row) > 4 else ''}]"
 
@@ -116,7 +115,7 @@ def normalize_rows(vectors: Floats) -> Floats:
 
 
 def angle(x: ArrayLike, y: ArrayLike) -> Floats:
-    """Angle between rows: `2 atan2(| |y|x - |x|y |, | |y|x + |x|y |)`.
+    """Return the angle between rows: `2 atan2(| |y|x - |x|y |, | |y|x + |x|y |)`.
 
     Both differences are formed from x - y and x + y, and |x| - |y| from (x - y).(x + y), so that
     nothing cancels: the result is good to about 1e-15 relative from 1e-150 rad up to pi, also
@@ -147,7 +146,7 @@ def angle(x: ArrayLike, y: ArrayLike) -> Floats:
 
 
 def pair_tangents(x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """Unit tangents of the great circle through each pair of unit rows: at x towards y, at y towards x.
+    """Return the unit tangents of the great circle through each pair of unit rows: at x towards y, at y towards x.
 
     Moving x by u and y by v changes their angle by `-(toward_y . u + toward_x . v)` to first order.
 
@@ -169,7 +168,7 @@ def pair_tangents(x: Floats, y: Floats) -> tuple[Floats, Floats]:
 
 
 def tangent_bases(points: Floats) -> Floats:
-    """Orthonormal bases of the tangent spaces, shape `(n, d, d - 1)`: columns orthogonal to each row.
+    """Return orthonormal bases of the tangent spaces, shape `(n, d, d - 1)`: columns orthogonal to each row.
 
     The Householder reflection that takes a row to a coordinate axis, without that axis.
     """
@@ -183,7 +182,7 @@ def tangent_bases(points: Floats) -> Floats:
 
 
 def nearest_neighbours(points: Floats, *, progress: Callable[[int], None] | None = None) -> tuple[Floats, Ints]:
-    """For every point, the angle to its nearest other point, and that point's index.
+    """Return the angle of every point to its nearest other point, and that point's index.
 
     Cost: O(n^2 d) time in blocks of 32 MiB; O(n log n) by a k-d tree for n >= 2000 in d <= 8.
 
@@ -225,12 +224,12 @@ def nearest_neighbours(points: Floats, *, progress: Callable[[int], None] | None
 
 
 def min_angle(points: Floats) -> float:
-    """The smallest angle between two of the unit rows `points`, radians: the judge's measurement."""
+    """Return the smallest angle between two of the unit rows `points`, radians."""
     return float(nearest_neighbours(points)[0].min())
 
 
 def pairs_within(points: Floats, bound: float) -> tuple[Ints, Ints, Floats]:
-    """All pairs i < j at an angle of at most `bound`, ordered by (i, j), with their angles.
+    """Return all pairs i < j at an angle of at most `bound`, ordered by (i, j), with their angles.
 
     Memory is O(pairs found) beyond one block.
 
@@ -260,7 +259,7 @@ def pairs_within(points: Floats, bound: float) -> tuple[Ints, Ints, Floats]:
 
 
 def angle_histogram(points: Floats, edges: Floats) -> NDArray[np.int64]:
-    """How many pairs fall between consecutive `edges` (radians, increasing), in blocks.
+    """Return how many pairs fall between consecutive `edges` (radians, increasing), in blocks.
 
     Args:
         points: unit rows, shape `(n, d)`.
@@ -280,17 +279,17 @@ def angle_histogram(points: Floats, edges: Floats) -> NDArray[np.int64]:
 
 
 def _use_tree(points: Floats) -> bool:
-    """Whether a k-d tree beats one blocked product."""
+    """Return True if a k-d tree beats one blocked product."""
     return len(points) >= _TREE_MIN_POINTS and points.shape[1] <= _TREE_MAX_DIMENSION
 
 
 def _pairs_at_once(points: Floats) -> int:
-    """How many pairs of rows are gathered at once: 16 MiB of coordinates in every dimension."""
+    """Return how many pairs of rows are gathered at once: 16 MiB of coordinates in every dimension."""
     return max(1, 8 * _PAIRS // max(8, int(points.shape[1])))
 
 
 def _thin_clusters(points: Floats, start: int, near: NDArray[np.bool_]) -> None:
-    """Fewer candidates `near` for rows that have very many, in place: these are near-copies of each other.
+    """Reduce the candidates `near` of rows that have very many, in place: these are near-copies of each other.
 
     Their cosines differ by less than rounding. Distances from differences to one of them do not: what is left
     to round is the diameter of the cluster, squared. Else m near-copies would cost m^2 angles.
@@ -312,12 +311,12 @@ def _thin_clusters(points: Floats, start: int, near: NDArray[np.bool_]) -> None:
 
 
 def _cosine_slack(points: Floats) -> float:
-    """A bound on the rounding error of a computed cosine."""
+    """Return a bound on the rounding error of a computed cosine."""
     return 4.0 * float(points.shape[1] + 4) * sys.float_info.epsilon
 
 
 def _gram_blocks(points: Floats) -> Iterator[tuple[int, int, Floats]]:
-    """Cosines of rows start:stop with all rows, -2 on the diagonal."""
+    """Yield start, stop and the cosines of rows start:stop with all rows, -2 on the diagonal."""
     unit = normalize_rows(points)
     n = len(unit)
     step = max(1, _BLOCK // n)
@@ -329,7 +328,7 @@ def _gram_blocks(points: Floats) -> Iterator[tuple[int, int, Floats]]:
 
 
 def _pairs_by_blocks(points: Floats, bound: float) -> Iterator[tuple[Ints, Ints]]:
-    """Candidates i < j whose cosine is at least cos(bound), minus rounding."""
+    """Yield candidates i < j whose cosine is at least cos(bound), minus rounding."""
     floor = math.cos(min(bound, math.pi)) - _cosine_slack(points)
     for start, _, cosines in _gram_blocks(points):
         rows, columns = np.nonzero(cosines >= floor)
@@ -339,7 +338,7 @@ def _pairs_by_blocks(points: Floats, bound: float) -> Iterator[tuple[Ints, Ints]
 
 
 def _pairs_by_tree(points: Floats, bound: float) -> Iterator[tuple[Ints, Ints]]:
-    """Candidates i < j whose chord is at most that of `bound`, plus rounding."""
+    """Yield candidates i < j whose chord is at most that of `bound`, plus rounding."""
     from scipy.spatial import cKDTree
 
     radius = 2.0 * math.sin(0.5 * min(bound, math.pi)) * (1.0 + 1e-12) + 1e-15
@@ -348,7 +347,7 @@ def _pairs_by_tree(points: Floats, bound: float) -> Iterator[tuple[Ints, Ints]]:
 
 
 def _nearest_by_tree(points: Floats) -> tuple[Floats, Ints]:
-    """The nearest of eight tree neighbours; chords only rank them, so near-ties cost no digits."""
+    """Return the nearest of eight tree neighbours; chords only rank them, so near-ties cost no digits."""
     from scipy.spatial import cKDTree
 
     unit = normalize_rows(points)

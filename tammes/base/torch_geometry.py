@@ -2,8 +2,7 @@
 
 What the losses share. Work of O(n^2) runs in the dtype of the weight, or float32 for half
 precisions, tile by tile above the diagonal; work of O(n d) runs in float64, where digits are cheap.
-The judge's own version of the same geometry is `tammes.geometry`; the tests hold the two against
-each other.
+The measured angles of results come from `tammes.geometry`, in NumPy; the tests compare the two.
 """
 
 from __future__ import annotations
@@ -37,17 +36,17 @@ _TINY = 1e-300
 _SMALL = 1 << 21  # cosines up to which handing work to threads costs more than they save
 _TREE_POINTS_A_DIMENSION = 500  # rows from which a k-d tree beats tiles of cosines, by the dimension, in at most
 _TREE_DIMENSION = 8  # so many dimensions: measured in benchmarks/mma_step.md
-_NOBODY = -3.0  # the cosine of a pair that does not count: below every other
+_EXCLUDED = -3.0  # the cosine of a pair that does not count: below every other
 
 
 def on_gpu(tensor: Tensor) -> bool:
-    """Whether waiting for a number from this tensor's device costs more than the work it would save."""
+    """Return True if waiting for a number from this tensor's device costs more than the work it would save."""
     return tensor.is_cuda
 
 
 @contextmanager
 def few_threads(weight: Tensor) -> Iterator[None]:
-    """One thread for many steps on a small weight `(B, n, d)`.
+    """Use one thread for many steps on a small weight `(B, n, d)`.
 
     Threads that wait for each other at every small operation gain nothing, and where other work takes
     their core they slow it down twentyfold.
@@ -62,12 +61,12 @@ def few_threads(weight: Tensor) -> Iterator[None]:
 
 
 def block_dtype(weight: Tensor) -> torch.dtype:
-    """Half precisions are computed in float32."""
+    """Return the dtype in which cosines are computed: float32 for half precisions."""
     return torch.float64 if weight.dtype == torch.float64 else torch.float32
 
 
 def row_lengths(rows: Tensor) -> Tensor:
-    """Lengths of the rows of `(B, n, d)`, float64, shape `(B, n, 1)`; O(n d)."""
+    """Return the lengths of the rows of `(B, n, d)`, float64, shape `(B, n, 1)`; O(n d)."""
     if rows.dtype == torch.float32 and rows.numel() > _CHUNK and not on_gpu(rows):
         # Five times as fast, where no square leaves the range.
         short = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
@@ -82,7 +81,7 @@ def normalize_rows(rows: Tensor) -> Tensor:
 
 
 def unit_rows(rows: Tensor, length: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
-    """The rows of `(..., d)` divided by their lengths `(..., 1)`, in `dtype`."""
+    """Return the rows of `(..., d)` divided by their given lengths `(..., 1)`, in `dtype`."""
     if dtype == torch.float64 and rows.dtype != dtype:
         rows = rows.double()
         length = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)  # to all digits, for near-copies
@@ -90,13 +89,13 @@ def unit_rows(rows: Tensor, length: Tensor, dtype: torch.dtype = torch.float64) 
 
 
 def slices(count: int, width: int) -> Iterator[slice]:
-    """The numbers below `count` in chunks that hold about as many numbers as the cache, `width` each."""
+    """Return the numbers below `count` in chunks that hold about as many numbers as the cache, `width` each."""
     step = max(1, _CHUNK // max(1, width))
     return (slice(start, min(count, start + step)) for start in range(0, count, step))
 
 
 def gram_tiles(unit: Tensor, block_size: int | None) -> Iterator[tuple[slice, slice, slice, Tensor]]:
-    """The Gram matrices of `unit` `(B, n, d)` in tiles of at most `block_size` cosines.
+    """Yield the Gram matrices of `unit` `(B, n, d)` in tiles of at most `block_size` cosines.
 
     Yields starts, rows, columns and their cosines `(starts, rows, columns)`. Columns never lie before
     rows: tiles are either on the diagonal, and square, or above it, and stand for their mirror image too.
@@ -127,7 +126,7 @@ def nearest_rows(
     antipodal: bool = False,
     labels: Tensor | None = None,
 ) -> Tensor:
-    """Index of the nearest other row of every row, shape `(B, n)`; -1 where there is none.
+    """Return the index of the nearest other row of every row, shape `(B, n)`; -1 where there is none.
 
     Cost: O(n^2 d) time in tiles; O(n log n) by a k-d tree for many rows in at most 8 dimensions on a CPU.
 
@@ -149,22 +148,22 @@ def nearest_rows(
         if antipodal:
             gram.abs_()
         if here == there:
-            gram.diagonal(0, -2, -1).fill_(_NOBODY)
+            gram.diagonal(0, -2, -1).fill_(_EXCLUDED)
         if labels is not None:
-            gram.masked_fill_(labels[some, here, None] == labels[some, None, there], _NOBODY)
+            gram.masked_fill_(labels[some, here, None] == labels[some, None, there], _EXCLUDED)
         largest, index = _row_maxima(gram)
         if gram.shape == (batch, n, n):  # one tile holds everything
             best, nearest = largest, index
             break
         if not len(best):
-            best = unit.new_full((batch, n), _NOBODY)
+            best = unit.new_full((batch, n), _EXCLUDED)
             nearest = torch.zeros((batch, n), dtype=torch.long, device=rows.device)
         _take_better(largest, index + there.start, best[some, here], nearest[some, here])
         if here != there:
             largest, index = _row_maxima(gram.mT.contiguous())
             _take_better(largest, index + here.start, best[some, there], nearest[some, there])
     if labels is not None or n < 2:
-        nearest.masked_fill_(best == _NOBODY, -1)
+        nearest.masked_fill_(best == _EXCLUDED, -1)
     slack = 4.0 * (d + 4) * torch.finfo(unit.dtype).eps  # rounding of a cosine
     if best.amax().item() > 1.0 - 4.0 * slack:
         doubtful = best > 1.0 - 4.0 * slack
@@ -177,7 +176,7 @@ def nearest_rows(
 
 
 def _nearest_by_tree(unit: Tensor, *, antipodal: bool) -> Tensor:
-    """Nearest row of float64 unit rows `(n, d)` on the CPU, `(n,)`; chords tell near-copies apart."""
+    """Return the nearest row of float64 unit rows `(n, d)` on the CPU, `(n,)`; chords tell near-copies apart."""
     from scipy.spatial import cKDTree
 
     ends = (torch.cat([unit, -unit]) if antipodal else unit).numpy()
@@ -190,21 +189,21 @@ def _nearest_by_tree(unit: Tensor, *, antipodal: bool) -> Tensor:
 
 
 def _row_maxima(gram: Tensor) -> tuple[Tensor, Tensor]:
-    """Largest cosine of each row of a tile `(b, rows, columns)`, and its column."""
+    """Return the largest cosine of each row of a tile `(b, rows, columns)`, and its column."""
     # NumPy's argmax is vectorised: three times as fast as torch's on a CPU.
     index = gram.argmax(dim=-1) if on_gpu(gram) else torch.from_numpy(gram.numpy().argmax(axis=-1))
     return gram.gather(-1, index[..., None])[..., 0], index
 
 
 def _take_better(largest: Tensor, index: Tensor, best: Tensor, nearest: Tensor) -> None:
-    """Cosines and their columns into `best` and `nearest`, where they are larger."""
+    """Write cosines and their columns into `best` and `nearest`, where they are larger."""
     better = largest > best
     best.copy_(torch.where(better, largest, best))
     nearest.copy_(torch.where(better, index, nearest))
 
 
 def _nearest_by_chord(unit: Tensor, *, antipodal: bool, labels: Tensor | None) -> Tensor:
-    """Nearest row where float32 cosines near 1 cannot tell: `(m, d)` float64 unit rows to `(m,)`.
+    """Return the nearest row where float32 cosines near 1 cannot tell: `(m, d)` float64 unit rows to `(m,)`.
 
     Float64 cosines leave few candidates, and coordinate differences, which nothing rounds away, decide.
     """
@@ -215,9 +214,9 @@ def _nearest_by_chord(unit: Tensor, *, antipodal: bool, labels: Tensor | None) -
         gram = unit[chunk] @ unit.mT
         if antipodal:
             gram.abs_()
-        gram.diagonal(chunk.start).fill_(_NOBODY)
+        gram.diagonal(chunk.start).fill_(_EXCLUDED)
         if labels is not None:
-            gram.masked_fill_(labels[chunk, None] == labels[None], _NOBODY)
+            gram.masked_fill_(labels[chunk, None] == labels[None], _EXCLUDED)
         here, there = (gram >= gram.amax(dim=-1, keepdim=True) - slack).nonzero(as_tuple=True)
         chord = torch.empty(len(here), dtype=unit.dtype, device=unit.device)
         for part in slices(len(here), d):
@@ -231,7 +230,7 @@ def _nearest_by_chord(unit: Tensor, *, antipodal: bool, labels: Tensor | None) -
 
 
 def pair_tangents(u: Tensor, v: Tensor, here: Tensor | None, there: Tensor, n: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Angle of each pair of unit rows, and the unit tangents at both ends towards the other.
+    """Return the angle of each pair of unit rows, and the unit tangents at both ends towards the other.
 
     With h = theta/2, tan h = |v - u| / |v + u|, the tangent at u is half of
     (v - u) cot h + (v + u) tan h, and the one at v half of (v + u) tan h - (v - u) cot h: exact
@@ -270,5 +269,5 @@ def pair_tangents(u: Tensor, v: Tensor, here: Tensor | None, there: Tensor, n: i
 
 @functools.lru_cache(maxsize=8)
 def _frequencies(d: int) -> Tensor:
-    """Fixed pseudo-random numbers, `(d,)` float64; no random state is touched."""
+    """Return fixed pseudo-random numbers, `(d,)` float64; no random state is touched."""
     return 1e3 * torch.rand(d, dtype=torch.float64, generator=torch.Generator().manual_seed(0))

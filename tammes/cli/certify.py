@@ -13,7 +13,7 @@ from tammes.cli.values import integer
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from tammes.codes.refine import Refined
+    from tammes.codes.extended_precision import Refined
     from tammes.codes.spherical_code import SphericalCode
 
 __all__ = ["certify"]
@@ -78,20 +78,20 @@ def certify(
     force: Force = False,
 ) -> None:
     """Prove a bound on every angle in exact integers, decide local optimality, and write both down."""
-    from tammes.codes import certificates, refine
+    from tammes.codes import certificates, extended_precision
     from tammes.storage import atomic, formats
 
     for name, given in (("--decimals", decimals), ("--digits", digits)):
         if lattice and given is not None:
             raise ConflictingOptionsError("--lattice", name)
     if digits is not None:
-        refine.check_digits(digits)
+        extended_precision.check_digits(digits)
     target = file.with_name(f"{file.name}.cert.json") if output is None else output
     for path in [target] if checker is None else [target, checker]:
         atomic.check_writable(path, force=force)
     code = formats.load(file, d=d, normalize=normalize)
     extra: dict[str, Any] = {"source": {"file": file.name, "digest": code.digest}}
-    refined = None if digits is None else refine.refine(code.points, digits)
+    refined = None if digits is None else extended_precision.refine(code.points, digits)
     if local:
         extra |= _local(code)
     if refined is not None:

@@ -13,7 +13,7 @@ from tammes.cli.terminal import console, interruptible, print_json, search_progr
 from tammes.cli.values import integer
 
 if TYPE_CHECKING:
-    from tammes.codes.refine import Refined
+    from tammes.codes.extended_precision import Refined
     from tammes.codes.spherical_code import SphericalCode
     from tammes.storage.result import Result
 
@@ -51,11 +51,11 @@ def polish(
     force: Force = False,
 ) -> None:
     """Widen the minimal angle of a file's points to a local maximum; print up to 10,000 digits of it."""
-    from tammes.codes import refine
+    from tammes.codes import extended_precision
     from tammes.storage import atomic, formats, writer
 
     if digits is not None:
-        refine.check_digits(digits)
+        extended_precision.check_digits(digits)
     target = file.with_name(f"{file.stem}_polished.npy") if output is None else output
     writer.check_target(target, force=force)
     extended = None if digits is None else target.with_name(f"{target.stem}_{digits}digits.json")
@@ -70,7 +70,7 @@ def polish(
     if digits is not None and extended is not None and not result.interrupted:
         with interruptible(f"the points in float64 were saved as {saved[0]}"):
             try:
-                refined = refine.refine(result.code.points, digits)
+                refined = extended_precision.refine(result.code.points, digits)
             except InvalidPointsError as error:
                 refusal = error
         if refined is not None:

@@ -51,7 +51,7 @@ Integers = NDArray[Any]  # Python's integers in an object array
 
 
 def rounded_vectors(points: Floats | Sequence[Sequence[str]], decimals: int = 15) -> list[list[int]]:
-    """Coordinates times 10^decimals, rounded to integers, half to even.
+    """Return the coordinates times 10^decimals, rounded to integers, half to even.
 
     Args:
         points: unit rows, shape `(n, d)`, as float64 or as decimal strings of any length.
@@ -67,7 +67,7 @@ def rounded_vectors(points: Floats | Sequence[Sequence[str]], decimals: int = 15
 
 
 def lattice_vectors(points: Floats) -> tuple[list[list[int]], int] | None:
-    """Integer vectors in exactly the directions of the points, if short ones of one length exist.
+    """Return integer vectors in exactly the directions of the points, if short ones of one length exist.
 
     Codes from lattices (roots, Leech, binary codes) are integer vectors of one squared length k, divided by sqrt(k).
     Such a certificate loses nothing to rounding: E8's 240 points have 60 degrees, not 60 less 1e-14.
@@ -91,7 +91,7 @@ def lattice_vectors(points: Floats) -> tuple[list[list[int]], int] | None:
 
 
 def certificate(vectors: list[list[int]], scale: str, extra: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The certificate of integer vectors as a JSON-ready document.
+    """Return the certificate of integer vectors as a JSON-ready document.
 
     Args:
         vectors: n rows of d integers, not all zero.
@@ -131,7 +131,7 @@ def certificate(vectors: list[list[int]], scale: str, extra: dict[str, Any] | No
 
 
 def summary(points: Floats) -> dict[str, str] | None:
-    """What a certificate of these points would prove, without its coordinates: bound, angle and scale.
+    """Return what a certificate of these points would prove, without its coordinates: bound, angle and scale.
 
     Args:
         points: unit rows, shape `(n, d)`.
@@ -147,7 +147,7 @@ def summary(points: Floats) -> dict[str, str] | None:
 
 
 def check(document: dict[str, Any]) -> str:
-    """What a certificate proves, in one line; all arithmetic on integers.
+    """Verify a certificate in integer arithmetic, and return what it proves, in one line.
 
     The same as `tammes.checker.check`, with pairs compared in blocks.
 
@@ -165,7 +165,7 @@ def check(document: dict[str, Any]) -> str:
 
 
 def to_json(document: dict[str, Any]) -> str:
-    """The document as text: a field a line, a point a line."""
+    """Return the document as text: a field a line, a point a line."""
     lines = []
     for key, value in document.items():
         text = json.dumps(value, ensure_ascii=True)
@@ -176,18 +176,18 @@ def to_json(document: dict[str, Any]) -> str:
 
 
 def checker_source() -> bytes:
-    """The stand-alone checker, as a script."""
+    """Return the stand-alone checker, as a script."""
     return Path(checker.__file__).read_bytes()
 
 
 def _decimal(value: int, places: int) -> str:
-    """value / 10^places as text."""
+    """Return value / 10^places as text."""
     text = str(abs(value)).rjust(places + 1, "0")
     return f"{'-' if value < 0 else ''}{text[:-places]}.{text[-places:]}"
 
 
 def _angle(bound: int, places: int, digits: int) -> str:
-    """arccos(bound / 10^places) in degrees, rounded down to `digits` places."""
+    """Return arccos(bound / 10^places) in degrees, rounded down to `digits` places."""
     import mpmath
 
     unit = 10**digits
@@ -208,7 +208,7 @@ def _angle(bound: int, places: int, digits: int) -> str:
 
 
 def _rounded_up(product: int, norms: int, unit: int) -> int:
-    """The least t with product / sqrt(norms) <= t / unit."""
+    """Return the least t with product / sqrt(norms) <= t / unit."""
     square = product * product * unit * unit
     if product <= 0:
         return -math.isqrt(square // norms)
@@ -217,7 +217,7 @@ def _rounded_up(product: int, norms: int, unit: int) -> int:
 
 
 def _largest_cosine(vectors: list[list[int]], places: int) -> tuple[int, tuple[int, int]]:
-    """The largest cosine of two rows, rounded up to `places` decimals, and a pair that has it."""
+    """Return the largest cosine of two rows, rounded up to `places` decimals, and a pair that has it."""
     exact = np.array(vectors, dtype=object)
     n = len(exact)
     norms = (exact * exact).sum(axis=1)
@@ -256,7 +256,7 @@ def _compare(
     unit: int,
     best: tuple[int, tuple[int, int]],
 ) -> tuple[int, tuple[int, int]]:
-    """The larger of `best` and the cosines of these pairs, in all digits."""
+    """Return the larger of `best` and the cosines of these pairs, in all digits."""
     for begin in range(0, len(rows), _BLOCK // 64):
         i, j = rows[begin : begin + _BLOCK // 64], columns[begin : begin + _BLOCK // 64]
         products, squares = (exact[i] * exact[j]).sum(axis=1).tolist(), (norms[i] * norms[j]).tolist()
@@ -267,7 +267,7 @@ def _compare(
 
 
 def _leading_digits(exact: Integers) -> tuple[Floats, int, int]:
-    """Rows divided by 2^shift and rounded down, so short that their products are exact in float64; and a slack.
+    """Return rows over 2^shift, rounded down, so short that their products are exact in float64; and a slack.
 
     With v = 2^shift v' + r, 0 <= r < 2^shift, the product v.w exceeds 4^shift v'.w' by at most
     4^shift (|v'|_1 + |w'|_1 + d): slack is the largest such sum, 0 where nothing was cut off.
@@ -282,6 +282,6 @@ def _leading_digits(exact: Integers) -> tuple[Floats, int, int]:
 
 
 def _down(value: Fraction) -> float:
-    """A float64 no larger than the fraction."""
+    """Return a float64 no larger than the fraction."""
     nearest = float(value)
     return math.nextafter(nearest, -math.inf)

@@ -53,14 +53,14 @@ def read(text: str | bytes) -> dict[str, Any]:
 
 
 def digest_of(document: dict[str, Any]) -> str:
-    """SHA-256 of the canonical JSON (sorted keys, no blanks, ASCII) of all fields but `digest`."""
+    """Return SHA-256 of the canonical JSON (sorted keys, no blanks, ASCII) of all fields but `digest`."""
     rest = {key: value for key, value in document.items() if key != "digest"}
     canonical = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
 
 def decimal(document: dict[str, Any], key: str) -> tuple[int, int]:
-    """A decimal string as (numerator, k): numerator / 10^k."""
+    """Return a decimal string as (numerator, k): numerator / 10^k."""
     match = DECIMAL.fullmatch(document[key]) if isinstance(document[key], str) else None
     if match is None or len(match[0]) > 4000:
         raise RefusedError(f"{key} must be a string with a decimal number. Got {document[key]!r:.60}")
@@ -68,7 +68,7 @@ def decimal(document: dict[str, Any], key: str) -> tuple[int, int]:
 
 
 def fields(document: dict[str, Any]) -> list[list[int]]:
-    """The integer vectors, after every field was checked for what it is."""
+    """Return the integer vectors, after every field was checked for what it is."""
     required = ["schema", "n", "d", "scale", "points", "max_cosine", "min_angle_degrees", "closest_pair", "digest"]
     for key in required:
         if key not in document:
@@ -96,7 +96,7 @@ def fields(document: dict[str, Any]) -> list[list[int]]:
 
 
 def within(product: int, norms: int, t: int, unit: int) -> bool:
-    """Whether product / sqrt(norms) <= t / unit, for norms > 0 and unit > 0."""
+    """Return True if product / sqrt(norms) <= t / unit, for norms > 0 and unit > 0."""
     left, right = product * product * unit * unit, t * t * norms
     if t >= 0:
         return product <= 0 or left <= right
@@ -104,7 +104,7 @@ def within(product: int, norms: int, t: int, unit: int) -> bool:
 
 
 def check_pairs(points: list[list[int]], t: int, unit: int, pair: list[int]) -> None:
-    """Every pair is within the bound, and the bound is tight."""
+    """Check that every pair is within the bound, and that the bound is tight."""
     norms = [sum(map(mul, v, v)) for v in points]
     for i, j in combinations(range(len(points)), 2):
         product = sum(map(mul, points[i], points[j]))
@@ -114,7 +114,7 @@ def check_pairs(points: list[list[int]], t: int, unit: int, pair: list[int]) -> 
 
 
 def check_closest(points: list[list[int]], t: int, unit: int, pair: list[int]) -> None:
-    """The closest pair is not within the next smaller bound: `max_cosine` is tight to its last decimal."""
+    """Check that the closest pair is not within the next smaller bound: `max_cosine` is tight to its last decimal."""
     v, w = (points[i] for i in pair)
     if within(sum(map(mul, v, w)), sum(map(mul, v, v)) * sum(map(mul, w, w)), t - 1, unit):
         raise RefusedError(
@@ -123,7 +123,7 @@ def check_closest(points: list[list[int]], t: int, unit: int, pair: list[int]) -
 
 
 def check_angle(angle: int, angle_unit: int, t: int, unit: int) -> None:
-    """cos(angle / angle_unit degrees) >= t / unit, so that arccos is at least the angle."""
+    """Return True if cos(angle / angle_unit degrees) >= t / unit, so that arccos is at least the angle."""
     if not 0 <= angle <= 180 * angle_unit:
         raise RefusedError("min_angle_degrees must lie between 0 and 180")
     if angle % angle_unit == 0 and angle // angle_unit in RATIONAL_COSINES:
@@ -144,7 +144,7 @@ def check_angle(angle: int, angle_unit: int, t: int, unit: int) -> None:
 
 
 def arctan_of_inverse(m: int, one: int) -> int:
-    """arctan(1 / m) in units of 1 / one, by Gregory's series."""
+    """Return arctan(1 / m) in units of 1 / one, by Gregory's series."""
     total, power, k = 0, one // m, 1
     while power:
         total += power // k if k % 4 == 1 else -(power // k)
@@ -154,7 +154,7 @@ def arctan_of_inverse(m: int, one: int) -> int:
 
 
 def check(document: dict[str, Any]) -> str:
-    """What is proved, in one line.
+    """Return what is proved, in one line.
 
     Raises:
         RefusedError: if anything does not hold.
@@ -167,14 +167,14 @@ def check(document: dict[str, Any]) -> str:
 
 
 def statement(document: dict[str, Any]) -> str:
-    """What a certificate that holds has proved."""
+    """Return what a certificate that holds has proved."""
     size = f"{document['n']} points in R^{document['d']}"
     angle = document["min_angle_degrees"]
     return f"{size}: no cosine above {document['max_cosine']}, every angle at least {angle} degrees"
 
 
 def main(arguments: list[str]) -> int:
-    """Check the file that is named; one line says how it went."""
+    """Check the file that is named, print the verdict in one line and return the exit status."""
     if len(arguments) != 1:
         print("usage: python check.py FILE.cert.json")
         return 2

@@ -82,7 +82,7 @@ class Isometry:
 
 
 def automorphisms(points: Code, tolerance: float = 1e-8, *, rounds: int | None = None) -> Symmetries:
-    """The automorphism group of a code: its order, rotations, orbits and generators.
+    """Return the automorphism group of a code: its order, rotations, orbits and generators.
 
     Cost: O(n^2) for each round of the search; most codes need fewer than n rounds.
 
@@ -105,7 +105,7 @@ def automorphisms(points: Code, tolerance: float = 1e-8, *, rounds: int | None =
 
 
 def isometry(a: Code, b: Code, tolerance: float = 1e-8, *, rounds: int | None = None) -> Isometry | None:
-    """An orthogonal map that takes one code onto another; None if there is none. Arguments as `automorphisms`.
+    """Return an orthogonal map that takes one code onto another; None if there is none. Arguments as `automorphisms`.
 
     A mirror image counts; the result says whether a rotation does it too. Where n or d differ there is none.
     """
@@ -114,13 +114,13 @@ def isometry(a: Code, b: Code, tolerance: float = 1e-8, *, rounds: int | None = 
 
 
 def difference(a: Code, b: Code, tolerance: float = 1e-8, *, rounds: int | None = None) -> str | None:
-    """Why two codes are not one up to isometry, in one line; None if they are. Arguments as `automorphisms`."""
+    """Return in one line why two codes are not isometric; None if they are. Arguments as `automorphisms`."""
     found = compare(a, b, tolerance, rounds=rounds)
     return found if isinstance(found, str) else None
 
 
 def compare(a: Code, b: Code, tolerance: float = 1e-8, *, rounds: int | None = None) -> Isometry | str:
-    """An isometry of two codes, or why there is none. Arguments as `automorphisms`.
+    """Return an isometry of two codes, or why there is none. Arguments as `automorphisms`.
 
     Example:
         >>> compare([[1, 0], [0, 1]], [[1, 0], [0, 1], [-1, 0]])
@@ -232,7 +232,7 @@ class _Search:
         return [int(c) for c in among[(rows <= self.slack).all(axis=1)]]
 
     def first(self, orbits: Ints) -> Found | None:
-        """Any isometry; `orbits` are those of the target's group, whose points are as good as each other."""
+        """Return any isometry; `orbits` are those of the target's group, of which one point each is tried."""
         hashes = self._follow(0, np.zeros(self.target.n, dtype=np.uint64))
         if hashes is None or not self.base:
             return None if hashes is None else self._accepted([], hashes)
@@ -311,7 +311,7 @@ def _automorphisms(code: _Checked, tolerance: float, rounds: int | None) -> Symm
 
 
 def _slack(reach: float, d: int) -> float:
-    """By how much an inner product changes, at most, when both of its unit vectors move by `reach`; with rounding."""
+    """Return the largest change of an inner product when both unit vectors move by `reach`, with rounding."""
     return 2.0 * reach + reach * reach + 4.0 * (d + 4) * float(np.finfo(np.float64).eps)
 
 
@@ -332,7 +332,7 @@ def _plain_difference(a: _Checked, b: _Checked, tolerance: float) -> str | None:
 
 
 def _best_map(x: Floats, y: Floats, *, rotation: bool = False) -> tuple[Floats, float]:
-    """The orthogonal map that takes the rows of x nearest to those of y, and by how much it misses one at most.
+    """Return the orthogonal map that takes the rows of x nearest to those of y, and by how much it misses one at most.
 
     With `rotation` the determinant is made +1, at the cost of the axis that matters least.
     """
@@ -344,7 +344,7 @@ def _best_map(x: Floats, y: Floats, *, rotation: bool = False) -> tuple[Floats, 
 
 
 def _reflection(code: _Checked, b: int, c: int, tolerance: float) -> Found | None:
-    """The reflection that swaps two points, if it permutes the code."""
+    """Return the reflection that swaps two points, if it permutes the code."""
     normal = code.points[b] - code.points[c]
     normal /= np.linalg.norm(normal)
     heights = code.points @ normal
@@ -377,7 +377,7 @@ def _coloured(grams: list[Floats], slack: float) -> list[Words]:
 
 
 def _schoenflies(points: Floats, generators: Ints) -> str:
-    """The symbol of a group in space, from the traces of all its elements, 1 + 2 cos t or, improper, 2 cos t - 1."""
+    """Return the symbol of a group in space, from the traces of its elements: 1 + 2 cos t; improper, 2 cos t - 1."""
     elements = [np.arange(len(points))]
     seen = {elements[0].tobytes()}
     for element in elements:  # grows while it is walked through

@@ -48,7 +48,7 @@ class MinimalPolynomial:
         return " ".join(terms).removeprefix("+ ")
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values."""
+        """Return JSON-ready values."""
         return {
             "coefficients": list(self.coefficients),
             "text": str(self),
@@ -58,7 +58,7 @@ class MinimalPolynomial:
 
 
 def minimal_polynomial(value: str, max_degree: int = MAX_DEGREE) -> MinimalPolynomial | None:
-    """The integer polynomial of least degree with this root, by PSLQ on its powers.
+    """Return the integer polynomial of least degree with this root, by PSLQ on its powers.
 
     Args:
         value: the number as a decimal string of at least 30 decimals, all of them right.
@@ -96,7 +96,7 @@ def minimal_polynomial(value: str, max_degree: int = MAX_DEGREE) -> MinimalPolyn
 
 
 def _of_degree(context: Any, number: Any, degree: int, decimals: int) -> MinimalPolynomial | None:
-    """A relation of exactly this degree between the powers, found with half of the digits and held to all of them."""
+    """Return a relation of exactly this degree between the powers, found with half of the digits, checked with all."""
     half = decimals // 2
     largest = 10 ** max(1, (half - 5) // (degree + 1))  # coefficients beyond would match half of the digits by chance
     with context.workdps(half):

@@ -109,7 +109,7 @@ class LocalOptimality:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values without floats: decimals are strings, multipliers integers over 10^18."""
+        """Return JSON-ready values without floats: decimals are strings, multipliers integers over 10^18."""
         document: dict[str, Any] = {
             "verdict": self.verdict.code,
             "sentence": self.sentence,
@@ -192,7 +192,7 @@ def local_optimality(code: SphericalCode, tolerance: float = CONTACT_TOLERANCE) 
 
 
 def rank_of(code: SphericalCode, contacts: Ints, multipliers: Floats) -> tuple[int, int, Verdict]:
-    """Rank of the stressed contacts, degrees of freedom of the points they hold, and the verdict that follows."""
+    """Return the rank of the stressed contacts, the degrees of freedom of the points they hold, and the verdict."""
     if len(contacts) == 1:  # antipodes: no angle is larger
         return code.d - 1, code.d - 1, Verdict.STRICT
     rigid = stress.rigidity(code.points, contacts, multipliers)
@@ -201,21 +201,21 @@ def rank_of(code: SphericalCode, contacts: Ints, multipliers: Floats) -> tuple[i
 
 
 def _verdict(rigid: stress.Rigidity) -> Verdict:
-    """What rigidity proves of a code whose stress balances."""
+    """Return what rigidity proves of a code whose stress balances."""
     if rigid.degrees_of_freedom == 0:
         return Verdict.STRICT
     return Verdict.SECOND_ORDER if rigid.strict else Verdict.FIRST_ORDER
 
 
 def _held(contacts: Ints, multipliers: Floats) -> Ints:
-    """Points at contacts that bear stress."""
+    """Return points at contacts that bear stress."""
     return np.unique(contacts[multipliers > 1e-9 * multipliers.max()])
 
 
 def check_stress(
     code: SphericalCode, contacts: Ints, multipliers: Floats, tolerance: float = CONTACT_TOLERANCE
 ) -> float:
-    """Hold a claimed stress to its definition; the force that it leaves over, of the largest multiplier.
+    """Check a claimed stress by its definition, and return the force that it leaves, over the largest multiplier.
 
     Raises:
         StressError: if a pair is no contact, a multiplier is negative or not finite, all vanish, or forces do not
@@ -243,20 +243,20 @@ def check_stress(
 
 
 def _imbalance(points: Floats, contacts: Ints, multipliers: Floats) -> float:
-    """The largest force at a point, of the largest multiplier."""
+    """Return the largest force at a point, of the largest multiplier."""
     left: Floats = np.asarray(stress.equilibrium_matrix(points, contacts) @ multipliers).reshape(len(points), -1)
     return float(np.linalg.norm(left, axis=1).max() / multipliers.max())
 
 
 def _degrees_of_freedom(held: Floats) -> int:
-    """Dimensions of the displacements of these points, less the rotations that move them."""
+    """Return dimensions of the displacements of these points, less the rotations that move them."""
     n, d = held.shape
     off = d - int(np.linalg.matrix_rank(held, tol=_SPAN))
     return int(n * (d - 1) - (d * (d - 1) - off * (off - 1)) // 2)
 
 
 def _without_stress(code: SphericalCode, tolerance: float, contacts: Ints, spread: float) -> LocalOptimality:
-    """The displacement that widens the slowest contact fastest, and what a step along it gains."""
+    """Return the displacement that widens the slowest contact fastest, and what a step along it gains."""
     direction, rate = stress.widening(code.points, contacts)
     gain = improvement(code, direction)
     verdict = Verdict.IMPROVABLE if rate > _FLAT_DIRECTION and gain > 0.0 else Verdict.UNDECIDED
@@ -269,7 +269,7 @@ def _without_stress(code: SphericalCode, tolerance: float, contacts: Ints, sprea
 
 
 def improvement(code: SphericalCode, direction: Floats) -> float:
-    """Radians that the best of some steps along a displacement gains, as the judge measures; 0 if none gains.
+    """Return the radians by which the best step along a displacement widens the measured minimal angle, at least 0.
 
     Args:
         code: where the steps begin.

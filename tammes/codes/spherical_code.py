@@ -21,7 +21,7 @@ CONTACT_TOLERANCE = 1e-9
 
 
 class SphericalCode:
-    """n points on the unit sphere in R^d, measured by the NumPy float64 wing.
+    """n points on the unit sphere in R^d, measured in NumPy float64.
 
     Args:
         points: unit rows, shape `(n, d)`. Copied, kept bit for bit, never changed afterwards.
@@ -103,7 +103,7 @@ class SphericalCode:
         return np.stack([i, j], axis=1)
 
     def rattlers(self, tolerance: float = CONTACT_TOLERANCE) -> Ints:
-        """Points that no contact holds: without stress in the balanced stress of largest support.
+        """Rattlers, the points that no contact holds: without stress in the balanced stress of largest support.
 
         Meaningful for a local maximum (a polished code); elsewhere few contacts are balanced, so
         nearly every point counts as a rattler.

@@ -44,7 +44,7 @@ class Family(Protocol):
 
 
 def equilibrium_matrix(points: Floats, contacts: Ints) -> csr_array[np.float64]:
-    """Matrix of the forces, in tangent coordinates: column k is what contact k does to its two ends.
+    """Return the matrix of the forces, in tangent coordinates: column k is what contact k does to its two ends.
 
     Its transpose is the rigidity matrix: minus the rates at which contact angles grow.
 
@@ -73,7 +73,7 @@ def equilibrium_matrix(points: Floats, contacts: Ints) -> csr_array[np.float64]:
 
 
 def largest_stress(points: Floats, contacts: Ints) -> Floats:
-    """A balanced stress of largest support: positive wherever any balanced stress is.
+    """Return a balanced stress of largest support: positive wherever any balanced stress is.
 
     Balanced stresses form a cone, so there is one. With lambda = s + r, 0 <= s <= 1, r >= 0, the linear
     program "maximise sum s subject to balance" finds it.
@@ -109,12 +109,12 @@ def largest_stress(points: Floats, contacts: Ints) -> Floats:
 
 
 def largest_support(points: Floats, contacts: Ints) -> NDArray[np.bool_]:
-    """Which contacts carry stress in `largest_stress`, shape `(m,)`; all False where no stress balances."""
+    """Return a mask `(m,)` of the contacts that carry stress in `largest_stress`; all False where none balances."""
     return np.asarray(largest_stress(points, contacts) > 0.0)
 
 
 def widening(points: Floats, contacts: Ints) -> tuple[Floats, float]:
-    """The displacement that widens the slowest contact fastest, by a linear program: Farkas' other alternative.
+    """Return the displacement that widens the slowest contact fastest, by a linear program: Farkas' other alternative.
 
     Args:
         points: unit rows, shape `(n, d)`.
@@ -147,7 +147,7 @@ def widening(points: Floats, contacts: Ints) -> tuple[Floats, float]:
 def balance(
     points: Floats, contacts: Ints, guess: Floats, constraint: Family | None = None
 ) -> NDArray[np.float64] | None:
-    """Nonnegative multipliers that balance to rounding, nearest to `guess`, scaled to sum 1.
+    """Return nonnegative multipliers that balance to rounding, nearest to `guess`, scaled to sum 1.
 
     Args:
         points: unit rows, shape `(n, d)`.
@@ -181,7 +181,7 @@ def balance(
 
 
 def curvature(points: Floats, contacts: Ints, multipliers: Floats) -> csr_array[np.float64]:
-    """Second derivatives of `sum lambda_ij cos_ij` on the sphere, in tangent coordinates.
+    """Return second derivatives of `sum lambda_ij cos_ij` on the sphere, in tangent coordinates.
 
     Args:
         points: unit rows, shape `(n, d)`.
@@ -221,12 +221,12 @@ class Rigidity:
 
     @property
     def strict(self) -> bool:
-        """Whether the code is a strict local maximum, rotations and rattlers apart."""
+        """True if the code is a strict local maximum, rotations and rattlers apart."""
         return self.lowest_curvature > _FLAT
 
 
 def rigidity(points: Floats, contacts: Ints, multipliers: Floats, constraint: Family | None = None) -> Rigidity:
-    """First-order rigidity of the stressed contacts, and the curvature along what they leave free.
+    """Return the first-order rigidity of the stressed contacts, and the curvature along what they leave free.
 
     Without freedom the code is a strict local maximum (infinitesimally jammed); with freedom it
     still is one if every free displacement brings contacts together to second order.

@@ -25,7 +25,7 @@ from tammes.base import geometry
 from tammes.base.errors import FileAccessError
 from tammes.base.geometry import Floats
 from tammes.base.status import Status
-from tammes.codes.deletion import is_antipodal
+from tammes.codes.antipodal import is_antipodal
 from tammes.codes.spherical_code import SphericalCode
 from tammes.global_search.pool import Member
 from tammes.global_search.problem import Problem

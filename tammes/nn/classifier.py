@@ -12,7 +12,7 @@ from torch import Tensor
 from tammes.base.budget import ProgressCallback, silent
 from tammes.base.errors import DeviceError, InvalidParameterError, InvalidPointsError
 from tammes.base.validation import check_choice, check_integer, check_number, check_seed
-from tammes.codes import guarantee
+from tammes.codes import cosine_bounds
 from tammes.nn.codebook import DTYPES, codebook
 
 __all__ = ["FixedTammesClassifier"]
@@ -159,13 +159,13 @@ class FixedTammesClassifier(torch.nn.Module):
             rows = self.weight.detach().double().cpu().numpy()
             if self.features == 1:  # on a line: copies or opposites
                 rows = np.pad(rows, ((0, 0), (0, 1)))
-            self._measured = (key, guarantee.cosine_at_most(rows))
+            self._measured = (key, cosine_bounds.cosine_at_most(rows))
         return self._measured[1]
 
     @property
     def min_angle_degrees(self) -> float:
         """No two rows of the weight as it is now have a smaller angle, degrees."""
-        return guarantee.angle_at_least(self.max_cosine)
+        return cosine_bounds.angle_at_least(self.max_cosine)
 
     def extra_repr(self) -> str:
         """Shown by `print(module)`."""

@@ -19,7 +19,7 @@ from tammes.base.geometry import Floats
 from tammes.base.status import Status
 from tammes.base.validation import check_choice, check_flag, check_integer, check_seed, check_size, check_starts
 from tammes.bounds.bound import Bound
-from tammes.codes import guarantee
+from tammes.codes import cosine_bounds
 from tammes.constructions import catalogue, subcodes
 from tammes.constructions.closed_forms import closed_form
 from tammes.solvers.sgd import resolve_device
@@ -63,7 +63,7 @@ class Codebook:
     @property
     def min_angle_degrees(self) -> float:
         """No two rows have a smaller angle, degrees."""
-        return guarantee.angle_at_least(self.max_cosine)
+        return cosine_bounds.angle_at_least(self.max_cosine)
 
     @property
     def gap_degrees(self) -> float:
@@ -160,7 +160,7 @@ def codebook(
             found = _best(n, d, seed, starts, steps, _archive(archive), progress)
         points = rotated(found.points, seed) if rotate else found.points
         rows = torch.from_numpy(np.ascontiguousarray(points)).to(dtype)
-        largest = guarantee.cosine_at_most(rows.double().numpy())
+        largest = cosine_bounds.cosine_at_most(rows.double().numpy())
     try:
         directions = rows.to(where).requires_grad_(requires_grad)
     except (RuntimeError, AssertionError, NotImplementedError) as error:  # what torch raises depends on its build

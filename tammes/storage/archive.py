@@ -35,7 +35,8 @@ from tammes.base.errors import (
     NotTabulatedError,
 )
 from tammes.base.validation import check_size
-from tammes.codes.deletion import best_deletion, check_antipodal, is_antipodal
+from tammes.codes.antipodal import check_antipodal, is_antipodal
+from tammes.codes.deletion import best_deletion
 from tammes.codes.spherical_code import SphericalCode
 from tammes.storage import atomic, journal
 from tammes.storage.atomic import reason_of

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tammes.base.errors import FileAccessError, FileFormatError, TammesError
-from tammes.codes.deletion import is_antipodal
+from tammes.codes.antipodal import is_antipodal
 from tammes.codes.spherical_code import SphericalCode
 from tammes.storage import atomic, formats
 from tammes.storage.archive import Archive, Offered

@@ -9,7 +9,7 @@ from typing import Any
 
 from tammes.base.errors import FileFormatError
 from tammes.base.validation import check_number
-from tammes.codes import refine
+from tammes.codes import extended_precision
 from tammes.codes.spherical_code import SphericalCode
 from tammes.storage import atomic, formats
 from tammes.storage.record import CLAIMS, TOLERANCE, false_claims, field_of
@@ -123,10 +123,10 @@ def _file_of_points(path: Path, record: dict[str, Any]) -> Path:
 def _disagreements(record: dict[str, Any], code: SphericalCode, tolerance: float, normalize: bool) -> list[str]:
     """Return one line for every claim that the points do not bear out."""
     schema = record.get("schema", SCHEMA)
-    refined = schema == refine.SCHEMA  # its numbers are strings, and its contacts are those of all digits
+    refined = schema == extended_precision.SCHEMA  # its numbers are strings, and its contacts are those of all digits
     lines = []
     if schema != SCHEMA and not refined:
-        lines.append(f"schema {schema!r} is unknown; this version reads {SCHEMA} and {refine.SCHEMA}")
+        lines.append(f"schema {schema!r} is unknown; this version reads {SCHEMA} and {extended_precision.SCHEMA}")
     # Normalised rows are other points: neither their digest nor their contacts are claimed.
     return lines + false_claims(
         record, code, tolerance, digest=not normalize, counts=not (normalize or refined), strings=refined

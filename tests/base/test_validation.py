@@ -13,9 +13,9 @@ from tammes.base import validation
 from tammes.base.budget import Budget
 from tammes.base.errors import InvalidParameterError, UnknownNameError
 from tammes.codes.certificates import rounded_vectors
+from tammes.codes.extended_precision import refine
 from tammes.codes.minimal_polynomials import minimal_polynomial
 from tammes.codes.optimality import local_optimality
-from tammes.codes.refine import refine
 from tammes.losses import RieszFisher
 from tammes.nn.inspect.weights import cosine_histogram
 from tammes.solvers.sgd import SGD

@@ -197,7 +197,10 @@ def test_ctrl_c_saves_the_best_and_exits_130(run, tmp_path, monkeypatch):
     ("where", "message"),
     [
         ("tammes.solvers.polish.polish.polish", "Interrupted; nothing was polished yet"),
-        ("tammes.codes.refine.refine", "Interrupted; the points in float64 were saved as start_polished.npy."),
+        (
+            "tammes.codes.extended_precision.refine",
+            "Interrupted; the points in float64 were saved as start_polished.npy.",
+        ),
     ],
 )
 def test_ctrl_c_elsewhere(run, tmp_path, start, monkeypatch, where, message):

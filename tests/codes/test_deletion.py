@@ -5,7 +5,8 @@ import oracles
 import pytest
 
 from tammes.base.errors import InvalidParameterError
-from tammes.codes.deletion import best_deletion, check_antipodal, is_antipodal
+from tammes.codes.antipodal import check_antipodal, is_antipodal
+from tammes.codes.deletion import best_deletion
 from tammes.codes.spherical_code import SphericalCode
 
 

@@ -4,8 +4,8 @@ import mpmath
 import pytest
 
 from tammes.base.errors import InvalidParameterError
+from tammes.codes.extended_precision import refine
 from tammes.codes.minimal_polynomials import MinimalPolynomial, minimal_polynomial
-from tammes.codes.refine import refine
 
 
 def digits_of(expression, places):

@@ -30,7 +30,7 @@ from tammes.base.errors import (
 from tammes.base.geometry import min_angle
 from tammes.base.status import Status
 from tammes.cli import report, terminal
-from tammes.codes.deletion import is_antipodal
+from tammes.codes.antipodal import is_antipodal
 from tammes.constructions import closed_forms
 from tammes.constructions.spread import fibonacci
 from tammes.global_search.api import check_target, search
@@ -439,7 +439,7 @@ def test_adjacent_sizes_from_the_archive_are_arms(tmp_path):
 SCRIPT = """
 import sys
 from tammes.storage.archive import Archive
-from tammes.codes.deletion import is_antipodal
+from tammes.codes.antipodal import is_antipodal
 from tammes.global_search.api import search
 search(22, 3, workers=1, time_limit=60.0, seed=1, archive=Archive(sys.argv[1]))
 """

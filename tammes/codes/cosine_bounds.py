@@ -1,7 +1,7 @@
-"""The largest cosine of a set of rows, with the rounding of its own measurement bounded and added.
+"""Rigorous bounds from float64: the largest cosine of a set of rows plus a bound on the rounding of its measurement.
 
-`geometry` measures angles to the last digits that float64 has; this is the other thing: a number that is
-certainly not too small, for rows as a computer stores them, of any dtype, normalised exactly.
+`geometry` measures angles as precisely as float64 can; the bounds here are certainly not too small, for rows of any
+dtype as they are stored, normalised exactly.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _BLOCK = 1 << 22  # cosines at once: 32 MiB
 
 
 def cosine_at_most(rows: ArrayLike) -> float:
-    """A number that no cosine of two of the rows exceeds.
+    """Return a number that no cosine of two of the rows exceeds.
 
     What float64 finds, plus a bound on its rounding. With u = 2^-53 and x, y rows of d entries, each scaled
     so that its largest entry is 1 (which costs every entry one rounding):
@@ -62,5 +62,5 @@ def cosine_at_most(rows: ArrayLike) -> float:
 
 
 def angle_at_least(cosine: float) -> float:
-    """An angle in degrees that is at most the arccosine, whatever the rounding of the two steps to it."""
+    """Return an angle in degrees that is at most the arccosine, whatever the rounding of the two steps to it."""
     return math.degrees(math.acos(min(1.0, max(-1.0, cosine)))) * (1.0 - 8.0 * _UNIT)

@@ -74,11 +74,11 @@ class Refined:
     """Gauss-Newton steps."""
 
     def rounded(self) -> Floats:
-        """The points, each coordinate to the nearest float64, shape `(n, d)`."""
+        """Return the points, each coordinate to the nearest float64, shape `(n, d)`."""
         return np.array([[float(value) for value in row] for row in self.points])
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values; numbers of many digits are strings."""
+        """Return JSON-ready values; numbers of many digits are strings."""
         return {
             "schema": SCHEMA,
             "n": len(self.points),
@@ -94,7 +94,7 @@ class Refined:
 
 
 def check_digits(digits: object) -> int:
-    """`digits` as an int.
+    """Return `digits` as an int.
 
     Raises:
         InvalidParameterError: unless it is an integer from `MIN_DIGITS` to `MAX_DIGITS`.
@@ -103,7 +103,7 @@ def check_digits(digits: object) -> int:
 
 
 def refine(points: ArrayLike, digits: int = 50, tolerance: float = CONTACT_TOLERANCE) -> Refined:
-    """The local maximum that polished points round, to `digits` digits.
+    """Return the local maximum that polished points round, to `digits` digits.
 
     Points without stress (rattlers) keep their coordinates, normalised, unless they would come
     closer than the minimal angle: then they are moved onto it. Held points that span a subspace stay in
@@ -171,17 +171,17 @@ def refine(points: ArrayLike, digits: int = 50, tolerance: float = CONTACT_TOLER
 
 
 def _unpolished(found: str) -> InvalidPointsError:
-    """The refusal of points that are no local maximum."""
+    """Return the error for points that are no local maximum."""
     return InvalidPointsError("points", "polished, so that their contact equations close", found, _POLISH)
 
 
 def _shifted(integers: Any, places: int) -> Any:
-    """Divided by 2^places, rounded down; multiplied where places is negative."""
+    """Return the integers divided by 2^places, rounded down; multiplied where places is negative."""
     return integers >> places if places >= 0 else integers << -places
 
 
 def _fixed(values: Floats, bits: int) -> Integers:
-    """Float64 as integers in units of 2^-bits; exact down to bits that no double of this size has."""
+    """Return float64 numbers as integers in units of 2^-bits; exact down to bits that no double of this size has."""
     mantissas, exponents = np.frexp(values)
     whole = np.ldexp(mantissas, 53).astype(np.int64).astype(object)
     exact = [_shifted(w, 53 - bits - int(e)) for w, e in zip(whole.ravel(), exponents.ravel(), strict=True)]
@@ -191,7 +191,7 @@ def _fixed(values: Floats, bits: int) -> Integers:
 
 
 def _largest(integers: Integers) -> int:
-    """The largest absolute value."""
+    """Return the largest absolute value."""
     return max((abs(value) for value in integers.ravel().tolist()), default=0)
 
 
@@ -209,25 +209,25 @@ class _System:
         self._start = points
 
     def rounded(self) -> Floats:
-        """The points in float64."""
+        """Return the points in float64."""
         return self._floats(self.coordinates, self.bits)
 
     def gaps(self, pairs: Ints) -> Integers:
-        """Cosine of each pair minus the cosine of the contacts, computed anew, shape `(m,)`."""
+        """Return cosine of each pair minus the cosine of the contacts, computed anew, shape `(m,)`."""
         return self._products(pairs.T) - self.cosine
 
     def closest_pairs(self, slack: float) -> Ints:
-        """Pairs at an angle of no more than that of the contacts and `slack`, radians."""
+        """Return pairs at an angle of no more than that of the contacts and `slack`, radians."""
         points = self.rounded()
         angle = float(geometry.angle(*points[self._ends[:, 0]]))  # the first equation is a contact's
         return np.stack(geometry.pairs_within(points, angle + slack)[:2], axis=1)
 
     def residual(self) -> int:
-        """The largest error of all equations, computed anew."""
+        """Return the largest error of all equations, computed anew."""
         return _largest(self._errors())
 
     def text(self, amount: int) -> str:
-        """A number in units of 2^-bits as `1.3e-62`."""
+        """Return a number in units of 2^-bits as `1.3e-62`."""
         return _scientific(amount, self.bits)
 
     def close(self, contacts: Ints, held: Ints) -> None:
@@ -254,7 +254,7 @@ class _System:
             raise _unpolished(f"a stress out of balance by {self.imbalance:.2g}")
 
     def _span_subspace(self) -> None:
-        """Equations `x_b = M x_a` of the subspace that held points span, if any."""
+        """Set the equations `x_b = M x_a` of the subspace that held points span, if any."""
         import scipy.linalg
 
         held = self.rounded()[self._held]
@@ -267,25 +267,25 @@ class _System:
         self._slope_integers = _fixed(self._slopes, 53)
 
     def _products(self, ends: Ints) -> Integers:
-        """Inner products of pairs of rows, shape `(m,)`."""
+        """Return inner products of pairs of rows, shape `(m,)`."""
         x = self.coordinates
         return np.asarray((x[ends[0]] * x[ends[1]]).sum(axis=1) >> self.bits, dtype=object)
 
     def _leaning(self, x: Integers) -> Integers:
-        """How far held rows are from the subspace, flat."""
+        """Return how far held rows are from the subspace, flat."""
         rows = x[self._held]
         across = (rows[:, None, self._free] * self._slope_integers[None]).sum(axis=2) >> 53
         return np.asarray(rows[:, self._bound] - across, dtype=object).ravel()
 
     def _errors(self) -> Integers:
-        """All residuals, computed anew."""
+        """Return all residuals, computed anew."""
         products = self._products(self._ends)
         products[: self._targets] -= self.cosine
         products[self._targets :] -= 1 << self.bits
         return np.concatenate([products, self._leaning(self.coordinates)])
 
     def _jacobian(self, x: Floats) -> Floats:
-        """Transposed: a column an equation, shape `(n d + 1, m + n + ...)`."""
+        """Return the Jacobian, transposed: a column for each equation, shape `(n d + 1, m + n + ...)`."""
         n, d = x.shape
         i, j = self._ends
         columns = np.arange(len(i))
@@ -302,7 +302,7 @@ class _System:
         return np.concatenate([out.reshape(n * d, -1), cosine])
 
     def _descend(self) -> float:
-        """Gauss-Newton with one frozen inverse, as long as it gains; the largest error left."""
+        """Take Gauss-Newton steps with one frozen inverse while they gain, and return the largest error left."""
         import scipy.linalg
 
         x = self.rounded()
@@ -329,11 +329,12 @@ class _System:
         return float(_largest(self._errors()) if size <= self.closed else size)
 
     def _move(self, step: Floats, scale: int, errors: Integers) -> Integers:
-        """Take a step in units of 2^-scale; the errors after it, from those before."""
+        """Take a step in units of 2^-scale, and return the errors after it, from those before."""
         places = min(scale + _STEP_BITS, self.bits)
         moves = _fixed(step, places - scale)  # in units of 2^-places
         dx, dt = moves[:-1].reshape(self.coordinates.shape), moves[-1]
-        x, (i, j) = self.coordinates, self._ends
+        x = self.coordinates
+        i, j = self._ends
         linear = (x[i] * dx[j] + dx[i] * x[j]).sum(axis=1)
         change = (linear >> places) + _shifted((dx[i] * dx[j]).sum(axis=1), 2 * places - self.bits)
         up = self.bits - places
@@ -345,13 +346,13 @@ class _System:
 
     @staticmethod
     def _floats(integers: Integers, bits: int) -> Floats:
-        """Integers in units of 2^-bits, as float64."""
+        """Return integers in units of 2^-bits, as float64."""
         flat = [math.ldexp(float(_shifted(value, bits - 64)), -64) for value in integers.ravel().tolist()]
         return np.array(flat).reshape(integers.shape)
 
 
 def _antipodes(points: Floats, angle: float, bits: int, digits: int) -> Refined:
-    """Two points: opposite exactly. Their contact equation is degenerate, and needs no solving."""
+    """Return two exactly opposite points. Their contact equation is degenerate, and needs no solving."""
     if math.pi - angle > _FARTHEST:
         raise _unpolished(f"two points {angle:.6g} rad apart, not opposite")
     row = _fixed(points[0], bits)
@@ -365,7 +366,7 @@ def _antipodes(points: Floats, angle: float, bits: int, digits: int) -> Refined:
 def _report(
     coordinates: Integers, cosine: int, bits: int, digits: int, residual: int, contacts: int, steps: int
 ) -> Refined:
-    """The solution in decimals."""
+    """Return the solution in decimals."""
     import mpmath
 
     context = mpmath.mp.clone()  # the caller's precision is not ours to change
@@ -385,7 +386,7 @@ def _report(
 
 
 def _decimals(value: int, bits: int, places: int) -> str:
-    """A number in units of 2^-bits, rounded to so many places after the point."""
+    """Return a number in units of 2^-bits, rounded to so many places after the point."""
     scaled = (abs(value) * 10**places + (1 << (bits - 1))) >> bits
     text = str(Decimal(scaled)).rjust(places + 1, "0")  # int's own str() refuses more than 4,300 digits
     sign = "-" if value < 0 and scaled else ""
@@ -393,7 +394,7 @@ def _decimals(value: int, bits: int, places: int) -> str:
 
 
 def _scientific(value: int, bits: int) -> str:
-    """A number in units of 2^-bits with two significant digits."""
+    """Return a number in units of 2^-bits with two significant digits."""
     if value == 0:
         return "0"
     context = Context(prec=12)

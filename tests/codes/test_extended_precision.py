@@ -13,8 +13,8 @@ import pytest
 
 from tammes.base import geometry
 from tammes.base.errors import InvalidParameterError, InvalidPointsError
-from tammes.codes import refine
-from tammes.codes.refine import check_digits
+from tammes.codes import extended_precision
+from tammes.codes.extended_precision import check_digits
 from tammes.codes.spherical_code import SphericalCode
 from tammes.constructions.closed_forms import orthoplex, regular_polygon, simplex
 from tammes.solvers.ladder.compiled import descend
@@ -102,7 +102,7 @@ CODES = {
 def test_cosines_in_closed_form(name):
     make, cosine, contacts = CODES[name]
     points = make()
-    refined = refine.refine(points, DIGITS)
+    refined = extended_precision.refine(points, DIGITS)
     with mpmath.workdps(DIGITS + 20):
         assert refined.max_cosine == to_text(cosine(), DIGITS)
     assert refined.contacts == contacts
@@ -116,7 +116,7 @@ def test_cosines_in_closed_form(name):
     ("n", "degrees", "polynomial"), [(15, 53.6578501, [13, -1, 6, 2, -3, -1]), (24, 43.6907671, [7, 1, -3, -1])]
 )
 def test_cosines_that_are_roots(n, degrees, polynomial):
-    refined = refine.refine(found(n, 3, degrees, range(60)), DIGITS)
+    refined = extended_precision.refine(found(n, 3, degrees, range(60)), DIGITS)
     check_laws(refined, DIGITS)
     with mpmath.workdps(DIGITS + 20):
         cosine = min(mpmath.polyroots(polynomial, maxsteps=500, extraprec=500), key=lambda c: abs(c - _cos(degrees)))
@@ -129,7 +129,7 @@ def _cos(degrees):
 
 def test_seven_points():
     """Equilateral triangles with corners of 80 degrees: their side has cos A = c / (1 + c)."""
-    refined = refine.refine(found(7, 3, 77.8695422), DIGITS)
+    refined = extended_precision.refine(found(7, 3, 77.8695422), DIGITS)
     with mpmath.workdps(DIGITS + 20):
         assert refined.max_cosine == to_text(_cos(80) / (1 - _cos(80)), DIGITS)
     check_laws(refined, DIGITS)
@@ -140,19 +140,19 @@ def test_seven_points():
 def test_a_generic_code_with_rattlers(seed, digits):
     start = unit(np.random.default_rng(seed).normal(size=(30, 3)))
     points = polish(descend(start, exponents=LADDER).points).points
-    refined = refine.refine(points, digits)
+    refined = extended_precision.refine(points, digits)
     check_laws(refined, digits)
     rattlers = SphericalCode(points).rattlers()
     if len(rattlers):
         assert np.abs(refined.rounded()[rattlers] - points[rattlers]).max() < 1e-15
     assert float(refined.min_angle_degrees) == pytest.approx(math.degrees(SphericalCode(points).min_angle), abs=1e-12)
-    again = refine.refine(refined.rounded(), digits)  # the same solution, up to what rounding moved
+    again = extended_precision.refine(refined.rounded(), digits)  # the same solution, up to what rounding moved
     assert again.min_angle_degrees == refined.min_angle_degrees
 
 
 def test_more_digits_extend_fewer():
     points = found(30, 3, 38.5971159, range(40))
-    short, long = (refine.refine(points, digits) for digits in (30, 60))
+    short, long = (extended_precision.refine(points, digits) for digits in (30, 60))
     difference = abs(Fraction(short.max_cosine) - Fraction(long.max_cosine))
     assert difference <= Fraction(1, 2 * 10**30)
     assert len(short.points[0][0].lstrip("-")) == 32
@@ -161,17 +161,17 @@ def test_more_digits_extend_fewer():
 def test_two_points_become_antipodes():
     row = unit(np.array([[1.0, 2.0, 3.0]]).repeat(2, axis=0) * [[1.0], [-1.0]])
     row[1] += 1e-16
-    refined = refine.refine(row, 60)
+    refined = extended_precision.refine(row, 60)
     assert refined.max_cosine == "-1." + "0" * 60
     assert refined.min_angle_degrees == "180." + "0" * 57
     assert exact(refined)[1] == [-x for x in exact(refined)[0]]
     check_laws(refined, 60)
     with pytest.raises(InvalidPointsError, match=r"two points 3\.14\S* rad apart, not opposite.*tammes polish"):
-        refine.refine(unit([[1.0, 0.0], [-1.0, 1e-5]]))
+        extended_precision.refine(unit([[1.0, 0.0], [-1.0, 1e-5]]))
 
 
 def test_two_points_on_an_axis():
-    refined = refine.refine(orthoplex(2)[[0, 2]], 20)
+    refined = extended_precision.refine(orthoplex(2)[[0, 2]], 20)
     assert refined.points == (("1." + "0" * 20, "0." + "0" * 20), ("-1." + "0" * 20, "0." + "0" * 20))
     assert refined.residual == "0"
 
@@ -180,22 +180,22 @@ def test_two_points_on_an_axis():
 def test_held_points_stay_in_their_subspace(lift):
     """Lifted out of its plane by 1e-8, a triangle has the same angle in float64; in 50 digits it has not."""
     triangle = simplex(3, 3) + lift * np.eye(3)[2]
-    refined = refine.refine(unit(triangle), 50)
+    refined = extended_precision.refine(unit(triangle), 50)
     assert refined.max_cosine == "-0.5" + "0" * 49
     check_laws(refined, 50)
 
 
 def test_an_angle_that_is_stationary_only_to_float64_is_refused(monkeypatch):
-    monkeypatch.setattr(refine, "_FLAT", 0.0)  # nobody looks for the plane
+    monkeypatch.setattr(extended_precision, "_FLAT", 0.0)  # nobody looks for the plane
     with pytest.raises(InvalidPointsError, match="a stress out of balance by"):
-        refine.refine(unit(simplex(3, 3) + 2e-8 * np.eye(3)[2]), 50)
+        extended_precision.refine(unit(simplex(3, 3) + 2e-8 * np.eye(3)[2]), 50)
 
 
 def test_a_rattler_that_leans_on_its_neighbours_is_moved_off():
     """The octahedron without a corner holds a square; the fifth point touches it within rounding."""
     points = orthoplex(3)[[0, 1, 3, 4, 2]]
     points[4] = [1e-16, -3e-16, 1.0]
-    refined = refine.refine(points, 50)
+    refined = extended_precision.refine(points, 50)
     assert refined.max_cosine == "0." + "0" * 50
     check_laws(refined, 50)
 
@@ -204,7 +204,7 @@ def test_a_rattler_is_moved_off_what_was_no_contact():
     """Two corners of the square lie 2e-8 above the others: float64 sees no contact of theirs with the fifth point."""
     square = np.array([[1.0, 0.0, -2e-8], [-1.0, 0.0, 2e-8], [0.0, 1.0, 0.0], [0.0, -1.0, 0.0]])
     points = unit(np.concatenate([square - 4e-8 * np.eye(3)[2], np.eye(3)[2:]]))
-    refined = refine.refine(points, 50)
+    refined = extended_precision.refine(points, 50)
     assert refined.max_cosine == "0." + "0" * 50
     check_laws(refined, 50)
 
@@ -213,7 +213,7 @@ def test_a_rattler_is_moved_off_what_was_no_contact():
 def test_a_nudged_code_is_refused(size):
     noise = np.random.default_rng(1).normal(size=(12, 3))
     with pytest.raises(InvalidPointsError, match="must be polished, so that their contact equations close") as refusal:
-        refine.refine(unit(unit(icosahedron()) + size * noise))
+        extended_precision.refine(unit(unit(icosahedron()) + size * noise))
     assert "differ by" in str(refusal.value)
     assert "tammes polish FILE" in str(refusal.value)
     assert "\n" not in str(refusal.value)
@@ -229,55 +229,55 @@ def test_contacts_that_cannot_all_be_equal_are_refused(monkeypatch):
     monkeypatch.setattr("tammes.base.geometry.pairs_within", all_pairs)
     monkeypatch.setattr("tammes.codes.stress.largest_support", lambda points, pairs: np.ones(len(pairs), dtype=bool))
     with pytest.raises(InvalidPointsError, match=r"Got cosines that stay 1\.0e\+0 apart\. Polish them first"):
-        refine.refine(regular_polygon(4))
+        extended_precision.refine(regular_polygon(4))
 
 
 def test_contacts_that_would_move_too_far_are_refused(monkeypatch):
     monkeypatch.setattr("tammes.codes.stress.largest_support", lambda points, pairs: np.ones(len(pairs), dtype=bool))
     points = unit(regular_polygon(4) + 1e-5 * np.eye(4)[:, 1:3])
     with pytest.raises(InvalidPointsError, match=r"Got cosines .*e-5 apart, too far from closing"):
-        refine.refine(points, tolerance=1e-4)
+        extended_precision.refine(points, tolerance=1e-4)
 
 
 def test_equations_that_were_taken_for_dependent_are_checked(monkeypatch):
     points = unit(unit(icosahedron()) + 1e-11 * np.random.default_rng(0).normal(size=(12, 3)))
-    assert refine.refine(points).contacts == 30  # so near, the contacts are known and close
-    monkeypatch.setattr(refine, "_RANK", 0.6)
+    assert extended_precision.refine(points).contacts == 30  # so near, the contacts are known and close
+    monkeypatch.setattr(extended_precision, "_RANK", 0.6)
     with pytest.raises(InvalidPointsError, match=r"cosines that stay \d[.]\de-1\d apart"):
-        refine.refine(points)
+        extended_precision.refine(points)
 
 
 def test_a_slow_inverse_is_frozen_again_but_not_for_ever(monkeypatch):
-    monkeypatch.setattr(refine, "_USEFUL_GAIN", 60)  # no step is good enough
-    refined = refine.refine(unit(icosahedron()), 17)
+    monkeypatch.setattr(extended_precision, "_USEFUL_GAIN", 60)  # no step is good enough
+    refined = extended_precision.refine(unit(icosahedron()), 17)
     assert refined.max_cosine == "0.44721359549995794"
     assert refined.iterations > 1
     with pytest.raises(InvalidPointsError, match="cosines that stay"):
-        refine.refine(unit(icosahedron()), 200)
+        extended_precision.refine(unit(icosahedron()), 200)
 
 
 def test_a_random_code_is_refused():
     with pytest.raises(InvalidPointsError, match="1 contact within 1e-09 rad, no stress in balance"):
-        refine.refine(unit(np.random.default_rng(0).normal(size=(20, 4))))
+        extended_precision.refine(unit(np.random.default_rng(0).normal(size=(20, 4))))
 
 
 def test_duplicates_are_refused():
     points = unit(icosahedron())
     points[7] = points[2]
     with pytest.raises(InvalidPointsError, match=r"must be distinct. Got row 2, which lies 0 rad from another"):
-        refine.refine(points)
+        extended_precision.refine(points)
 
 
 def test_too_many_coordinates_are_refused():
     points = unit(np.random.default_rng(0).normal(size=(4001, 3)))
     with pytest.raises(InvalidPointsError, match=r"at most 12000 coordinates.*\(4001, 3\)"):
-        refine.refine(points)
+        extended_precision.refine(points)
 
 
 @pytest.mark.parametrize("digits", [16, 0, -5, 10_001, 50.0, "50", None, True, math.nan])
 def test_digits_are_checked(digits):
     with pytest.raises(InvalidParameterError, match=r"`digits` must be an integer from 17 to 10000\. Got "):
-        refine.refine(simplex(4, 3), digits)
+        extended_precision.refine(simplex(4, 3), digits)
 
 
 def test_digits_of_numpy_are_taken():
@@ -288,27 +288,27 @@ def test_digits_of_numpy_are_taken():
 @pytest.mark.parametrize("tolerance", [0.0, -1e-9, 1.0, math.nan, "1e-9"])
 def test_the_tolerance_is_checked(tolerance):
     with pytest.raises(InvalidParameterError, match="`tolerance` must be a positive number of radians"):
-        refine.refine(simplex(4, 3), 50, tolerance)
+        extended_precision.refine(simplex(4, 3), 50, tolerance)
 
 
 def test_ten_thousand_digits_beyond_what_int_prints():
     """Python refuses to print integers of more than 4,300 digits; the decimals do not pass through it."""
     assert sys.get_int_max_str_digits() < 5000
-    refined = refine.refine(orthoplex(2), 5000)
+    refined = extended_precision.refine(orthoplex(2), 5000)
     assert refined.max_cosine == "0." + "0" * 5000
-    assert len(refine.refine(regular_polygon(5), 4500).max_cosine) == 4502
+    assert len(extended_precision.refine(regular_polygon(5), 4500).max_cosine) == 4502
 
 
 def test_the_callers_precision_and_points_are_left_alone():
     points = unit(icosahedron())
     kept, dps = points.copy(), mpmath.mp.dps
-    refine.refine(points, 200)
+    extended_precision.refine(points, 200)
     assert (points == kept).all()
     assert mpmath.mp.dps == dps
 
 
 def test_the_json_form():
-    refined = refine.refine(simplex(4, 3), 30)
+    refined = extended_precision.refine(simplex(4, 3), 30)
     document = json.loads(json.dumps(refined.to_dict()))
     assert document["schema"] == "tammes.refined/1"
     assert (document["n"], document["d"], document["digits"], document["contacts"]) == (4, 3, 30, 6)
@@ -319,6 +319,6 @@ def test_the_json_form():
 
 @pytest.mark.slow
 def test_the_roots_of_e8():
-    refined = refine.refine(unit(e8()), 40)
+    refined = extended_precision.refine(unit(e8()), 40)
     assert refined.max_cosine == "0.5" + "0" * 39
     assert refined.contacts == 240 * 56 // 2

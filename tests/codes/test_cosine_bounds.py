@@ -8,7 +8,7 @@ import oracles
 import pytest
 
 from tammes.base.errors import InvalidPointsError
-from tammes.codes.guarantee import angle_at_least, cosine_at_most
+from tammes.codes.cosine_bounds import angle_at_least, cosine_at_most
 
 
 def exact(rows):
@@ -43,7 +43,7 @@ def test_scales_from_tiny_to_huge_do_not_matter():
 
 
 def test_a_pair_in_far_blocks_is_seen(monkeypatch):
-    monkeypatch.setattr("tammes.codes.guarantee._BLOCK", 40)
+    monkeypatch.setattr("tammes.codes.cosine_bounds._BLOCK", 40)
     rows = oracles.orthoplex(10)
     rows[-1] = rows[0] + 0.5 * rows[1]  # close to the first row, and of another block
     assert cosine_at_most(rows) == pytest.approx(float(exact(rows)), abs=1e-13)
