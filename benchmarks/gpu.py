@@ -37,9 +37,10 @@ from tammes.global_search.state import Limits
 from tammes.solvers import device_memory
 from tammes.solvers.ladder import tensor_forces as forces
 from tammes.solvers.ladder import tensor_lists as neighbourhoods
+from tammes.solvers.ladder.cutoffs import truncation
 from tammes.solvers.ladder.tensor import descend, ladder
 from tammes.solvers.ladder.tensor_forces import All, Evaluate
-from tammes.solvers.ladder.tensor_lists import Neighbourhoods, neighbours_within, truncation
+from tammes.solvers.ladder.tensor_lists import Neighbourhoods, neighbours_within
 from tammes.solvers.sgd import resolve_device
 from tammes.storage.result import Result
 

@@ -65,14 +65,14 @@ def one_size(n, d):
 
 
 def ladder(n, d):
-    """The soft-min ladder of `solvers.prototypes`, as `codebook` runs it."""
+    """The soft-min ladder of `products`, as `codebook` runs it."""
     from tammes.solvers.ladder.products import descend
 
     return descend(start(n, d), iterations=100).points
 
 
 def chords(n, d):
-    """The tensor ladder of `solvers.continuation`: chords, one axis at a time, float64."""
+    """The tensor ladder of `tensor`: chords, one axis at a time, float64."""
     from tammes.solvers.ladder import tensor as continuation
 
     rungs = continuation.ladder(4.0, 16_384.0, 4.0)

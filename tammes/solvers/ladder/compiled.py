@@ -1,7 +1,7 @@
 """The soft-min ladder on a CPU, one start at a time: the compiled realisation.
 
-`solvers.continuation` says what f_p is, and is the other one; `tests/test_compiled.py` holds the two
-against each other. The loops are in `solvers.kernels`.
+`tensor_forces` says what f_p is; `tensor` is the other realisation. The loops are in `compiled_pairs`, the minimiser
+in `compiled_lbfgs`.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def relax(
 
 @dataclass(frozen=True)
 class Descended:
-    """As `continuation.Descended`, of one start."""
+    """As `tensor.Descended`, of one start."""
 
     points: Floats
     status: Status
@@ -95,7 +95,7 @@ def descend(
     budget: Budget | None = None,
     progress: ProgressCallback = silent,
 ) -> Descended:
-    """Climb the ladder from one set of points, with progress and limits: `continuation.descend`, compiled.
+    """Climb the ladder from one set of points, with progress and limits: `tensor.descend`, compiled.
 
     Args:
         points: unit rows, shape `(n, d)`. Not modified.

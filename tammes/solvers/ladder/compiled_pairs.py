@@ -1,8 +1,8 @@
-"""Compiled loops of the soft-min ladder: pairs, neighbour lists, L-BFGS on the sphere.
+"""Compiled pair sums of f_p for few points: all pairs, or half neighbour lists, on one thread.
 
-The formula is that of `solvers.continuation`, which says what f_p is. Coordinates are stored by
-axis, `(d, n)`, so that the loops over the neighbours of a point run along memory. Exponents are
-powers of two, given as the number of squarings of `(m / D)`: a weight costs its squarings.
+`tensor_forces` says what f_p is. Coordinates are stored by axis, `(d, n)`, so that the loops over the neighbours of a
+point run along memory. Exponents are powers of two, given as the number of squarings of `(m / D)`: a weight costs
+its squarings.
 
 numba compiles each function once and keeps the result on the disk; only what needs it imports this.
 """
@@ -18,11 +18,11 @@ from numba.extending import overload
 
 from tammes.solvers.ladder import compiled_lbfgs as lbfgs
 from tammes.solvers.ladder.compiled_lbfgs import STALE, STATE, Memory, OneThread, Points, Settings, iterate
+from tammes.solvers.ladder.cutoffs import NEGLIGIBLE
 
 __all__ = ["Pairs", "evaluate", "minimise", "predict"]
 
-_LOG_NEGLIGIBLE = 37.0  # -log(1e-16): a lighter pair changes no digit of the sum
-_SKIN = 0.45  # smallest chords
+_SKIN = 0.45  # smallest chords by which lists reach too far: those of few points are cheap to make long
 _MEMORY = 10  # pairs of L-BFGS
 _ALL_PAIRS = 40  # below this many points a list costs more than it saves
 
@@ -211,7 +211,7 @@ def minimise(x, squarings, iterations, chord_bound, gradient_tol):
         if listed:
             chord = max(math.sqrt(states[0].least), 0.5 * chord_bound)
             margin = _SKIN * chord
-            reach = chord * min(math.exp(_LOG_NEGLIGIBLE / p), 4.0) + margin
+            reach = chord * min(math.exp(NEGLIGIBLE / p), 4.0) + margin
             while _list_pairs(x, reach * reach, first, neighbours) < 0:
                 neighbours = np.empty(min(2 * len(neighbours), n * (n - 1) // 2), np.int64)
             points.anchor[:] = x

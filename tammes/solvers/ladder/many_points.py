@@ -1,6 +1,6 @@
 """The soft-min ladder for many points: neighbour lists, a smooth end of the forces, whole symmetric orbits.
 
-`solvers.continuation` says what f_p is, `solvers.truncated` how its far pairs fade. The ladder begins at
+`tensor_forces` says what f_p is, `compiled_lists` how its far pairs fade. The ladder begins at
 p = 2: so low an exponent, cut off smoothly, moves points over many spacings and grows crystals; the high
 ones then pull the smallest chords apart. The cost of an evaluation is O(n).
 """
@@ -21,6 +21,7 @@ from tammes.bounds.best import upper_bound
 from tammes.solvers.ladder import cell_lists as cells
 from tammes.solvers.ladder import compiled_lbfgs as lbfgs
 from tammes.solvers.ladder import compiled_lists
+from tammes.solvers.ladder.cutoffs import skin, truncation
 from tammes.solvers.local_solver import Descent
 
 __all__ = ["EXPONENTS", "MEMORY", "Descended", "Images", "ManyPointsLadder", "Place", "descend", "forces", "pressed"]
@@ -32,11 +33,6 @@ MEMORY = 8
 """Pairs of L-BFGS."""
 
 _LONGEST = 0.15  # chord bounds that a point may go in one step
-_LIGHT = 37.0  # -log(1e-16): a lighter pair changes no digit of the sum
-_CUT = {2: 4.0, 3: 2.6, 4: 2.6, 5: 2.2, 6: 1.9, 7: 1.7, 8: 1.6}  # spacings; some hundreds of neighbours at most
-_FADE = 0.7  # of the cut, where the weights begin to fall
-_SKIN = 0.35  # spacings by which lists reach too far
-_WIDE = 0.7  # likewise while points go far, where new lists cost more than long ones
 _SEGMENT = 50  # iterations after which the memory of L-BFGS is emptied, so that a run can go on from the points
 _CALL = 1_000_000  # points times iterations in one call of compiled code: a fraction of a second
 _LOW = 16.0  # exponents up to here have most of the way to go
@@ -101,13 +97,10 @@ class _Rung:
     def __init__(self, x: Floats, p: float, chord_bound: float, images: Images | None) -> None:
         d, n = x.shape
         m = n if images is None else n - len(images.representative)
-        negligible = math.exp(_LIGHT / p) if p > 8.0 else math.inf
-        cut = _CUT[d]
         self.x, self.p, self.chord_bound, self.free = x, p, chord_bound, m
         self.squarings = round(math.log2(p)) - 1
-        self.end = min(cut, negligible) * chord_bound
-        self.fade = self.end * _FADE if cut < negligible else self.end
-        self.skin = (_WIDE if cut < negligible and d == 3 else _SKIN) * chord_bound
+        self.fade, self.end = (chord_bound * length for length in truncation(p, d))
+        self.skin = skin(p, d) * chord_bound
         self.representative = np.empty(0, np.int32) if images is None else images.representative
         self.transforms = np.empty((0, d, d)) if images is None else images.transforms
         self.points = lbfgs.Points(

@@ -5,7 +5,7 @@ With c_ij the cosines of unit rows,
     g_p = (1/p) log sum_{i<j} exp(p c_ij)
 
 is a smooth bound on the largest cosine, above it by at most log(n(n-1)/2) / p; minimised by L-BFGS on the
-sphere for one p after the other, each larger. In d = 128 the chords of `solvers.continuation`, one axis at a
+sphere for one p after the other, each larger. In d = 128 the chords of `tensor`, one axis at a
 time, cost many times what two matrix products do, and the contacts are far too many for an exact polish:
 n(d-1) and more, 1.3 million at (10,000, 128).
 

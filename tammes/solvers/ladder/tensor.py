@@ -6,8 +6,8 @@ With D_ij the squared chord and m its minimum,
 
 is a smooth bound on minus the logarithm of the smallest chord; it tends to it as p grows, and its
 minimisers tend to local maxima of the minimal angle at a rate O(1/p). This is the realisation in
-tensors, on any device: all pairs of all starts at once, or, with the forces of `solvers.neighbourhoods`,
-the near pairs of one start of many points. `solvers.compiled` and `solvers.large` are the other one, on a CPU.
+tensors, on any device: all pairs of all starts at once, or, with the forces of `tensor_lists`, the near pairs of
+one start of many points. `compiled` and `many_points` are the other one, on a CPU.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ With D_ij the squared chord, m its minimum and T a weight that fades far pairs o
     f_p = (1/p) log sum_{i<j} (m / D_ij)^(p/2) T(D_ij) - (1/2) log m.
 
 Every row sums its own pairs at a scale of its own, so that nothing overflows and no two rows write to one place.
-`All` takes all pairs; `solvers.neighbourhoods` those of neighbour lists. The same sums serve both.
+`All` takes all pairs; `tensor_lists` those of neighbour lists. The same sums serve both.
 """
 
 from __future__ import annotations

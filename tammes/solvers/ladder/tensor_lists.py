@@ -1,8 +1,7 @@
 """Neighbour lists in tensors, and the forces over them: many points on any device, never all pairs at once.
 
 The lists are padded to one length, `(n, k)`, so that one gather reads all neighbours. They reach a skin too far,
-and are made anew once a point has moved by half of it. What fades where is that of `solvers.large`, the compiled
-realisation of the same forces.
+and are made anew once a point has moved by half of it. Where they end, `cutoffs` says for the compiled realisation too.
 """
 
 from __future__ import annotations
@@ -14,18 +13,15 @@ from torch import Tensor
 
 from tammes.base.errors import InvalidParameterError
 from tammes.base.torch_geometry import on_gpu
+from tammes.solvers.ladder.cutoffs import SKIN, truncation
 from tammes.solvers.ladder.fused import Fused
 from tammes.solvers.ladder.tensor_forces import Fade, Forces, join, row_sums, scalars, square_chords, tile
 
-__all__ = ["DIMENSIONS", "Neighbourhoods", "neighbours_within", "truncation"]
+__all__ = ["DIMENSIONS", "Neighbourhoods", "neighbours_within"]
 
 DIMENSIONS = (2, 8)
 """Above, nearly all points are neighbours of all, and lists save nothing."""
 
-_LIGHT = 37.0  # -log(1e-16): a lighter pair changes no digit of the sum
-_CUT = {2: 4.0, 3: 2.6, 4: 2.6, 5: 2.2, 6: 1.9, 7: 1.7, 8: 1.6}  # spacings
-_FADE = 0.7  # of the cut, where the weights begin to fall
-_SKIN = 0.35  # spacings by which lists reach too far
 _MEETINGS = 1 << 21  # cosines held at once while lists are made on a CPU
 
 
@@ -51,7 +47,7 @@ class Neighbourhoods:
         self._index = torch.empty(0)  # (n, k)
 
     def __call__(self, x: Tensor, p: float) -> Forces:
-        """See `forces.Evaluate`; one start alone, `(1, n, d)`."""
+        """See `tensor_forces.Evaluate`; one start alone, `(1, n, d)`."""
         if len(x) != 1:
             raise InvalidParameterError("points", "of one start where lists of neighbours are used", tuple(x.shape))
         points = x[0]
@@ -61,7 +57,7 @@ class Neighbourhoods:
         if self._pairs is None:
             self._pairs = tile(x.device, d)
         if p != self._p or self._too_old(points):
-            reach = end + _SKIN * self._chord_bound
+            reach = end + SKIN * self._chord_bound
             self._index = neighbours_within(points, reach)
             self._anchor, self._p, self.made = points.clone(), p, self.made + 1
         eager = self._fused is False or (self._fused is None and not on_gpu(x))
@@ -84,18 +80,7 @@ class Neighbourhoods:
         if points.shape != self._anchor.shape:
             return True
         farthest = (points - self._anchor).square().sum(dim=-1).amax().item()
-        return farthest > (0.5 * _SKIN * self._chord_bound) ** 2
-
-
-def truncation(p: float, d: int) -> tuple[float, float]:
-    """Where the weights of pairs begin to fall, and where they are 0, in spacings; the same where nothing fades.
-
-    Where pairs at the cut would still count, they fade before it; else nothing but weights below the last
-    digit of the sum is left out.
-    """
-    negligible = math.exp(_LIGHT / p) if p > 8.0 else math.inf
-    cut = _CUT[d]
-    return (_FADE * cut, cut) if cut < negligible else (negligible, negligible)
+        return farthest > (0.5 * SKIN * self._chord_bound) ** 2
 
 
 def neighbours_within(points: Tensor, reach: float, meetings: int | None = None) -> Tensor:

@@ -1,6 +1,6 @@
 """Exact local polish: widen the minimal angle itself, to the last digits of float64.
 
-Three phases, each with its own means. The interior point method of `solvers.interior` climbs to a
+Three phases, each with its own means. The interior point method of `interior_point` climbs to a
 local maximum and names the contacts by their multipliers. Gauss-Newton on the contact equations
 `theta_ij = tau` closes them to rounding; its steps are minimum-norm least squares, so rattlers and
 floppy codes (too few contacts) and symmetric codes (too many) are served alike. At last the stress

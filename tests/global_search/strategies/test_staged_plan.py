@@ -9,7 +9,7 @@ from tammes.bounds import best as bounds
 from tammes.constructions.spread import equal_area
 from tammes.global_search.methods import list_capacity
 from tammes.global_search.strategies.staged_plan import Plan, work_of
-from tammes.solvers.ladder import many_points as large
+from tammes.solvers.ladder.cutoffs import skin, truncation
 
 
 def test_plans_shrink_with_the_size():
@@ -46,7 +46,5 @@ def test_the_number_of_neighbours_is_about_right(d):
 
     points = equal_area(6_000, d)
     spacing = 2 * math.sin(bounds.upper_bound(6_000, d).angle / 2)
-    first, _ = cells.neighbours_within(
-        np.ascontiguousarray(points.T), (large._CUT[d] + (large._WIDE if d == 3 else large._SKIN)) * spacing
-    )
+    first, _ = cells.neighbours_within(np.ascontiguousarray(points.T), (truncation(2.0, d)[1] + skin(2.0, d)) * spacing)
     assert list_capacity(d) == pytest.approx(first[-1] / 6_000, rel=0.3)
