@@ -193,6 +193,14 @@ def test_python_names_that_a_page_mentions_exist(name, page):
     pkgutil.resolve_name(name)  # raises where there is no such name
 
 
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"], ids=name_of)
+def test_paths_that_a_page_mentions_exist(page):
+    for path in re.findall(
+        r"`((?:tests|tammes|benchmarks|docs|sloane_tables|\.ci|\.github)/[\w./-]+)`", page.read_text()
+    ):
+        assert (ROOT / path).exists(), path
+
+
 def test_a_name_that_does_not_exist_is_found():
     with pytest.raises(AttributeError, match="no attribute 'sove'"):
         pkgutil.resolve_name("tammes.sove")
