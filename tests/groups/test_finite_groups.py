@@ -4,15 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from group_actions import same_sets
 
 from tammes.base.errors import InvalidParameterError
 from tammes.groups.finite_groups import generate
-
-
-def same_sets(a, b, tolerance=1e-9):
-    """Whether two sets of distinct points are equal up to their order."""
-    distances = np.linalg.norm(a[:, None] - b[None], axis=-1)
-    return len(a) == len(b) and distances.min(axis=0).max() < tolerance and distances.min(axis=1).max() < tolerance
 
 
 def turn(angle):
