@@ -28,7 +28,7 @@ from tammes.base.validation import check_integer, check_number
 from tammes.codes import stress
 from tammes.codes.spherical_code import CONTACT_TOLERANCE
 
-__all__ = ["MAX_DIGITS", "MIN_DIGITS", "SCHEMA", "Refined", "check_digits", "refine"]
+__all__ = ["MAX_DIGITS", "MIN_DIGITS", "SCHEMA", "Refined", "Thresholds", "check_digits", "refine"]
 
 SCHEMA = "tammes.refined/1"
 """Name and version of the JSON form."""
@@ -40,15 +40,24 @@ Integers = NDArray[Any]  # Python's integers in an object array: fixed point
 _GUARD = 80  # bits beyond the digits asked for
 _CLOSED = 32  # of those, bits that rounding and a badly conditioned code may cost
 _STEP_BITS = 52  # below the largest error: so far a step in float64 is good at best
-_USEFUL_GAIN = 20  # bits a step; with fewer the inverse is frozen again at the new points
 _FREEZES = 4
-_RANK = 1e-7  # of the largest pivot: equations below depend on the others
-_FLAT = 1e-6  # singular value below which the held points lie in a subspace
 _BALANCED = 1e-10  # force that the contacts may leave over
 _FARTHEST = 1e-6  # a point that must move by more was not polished
 _NEAR = 1e-6  # radians beyond the minimal angle: pairs within are compared in all digits
 _LARGEST = 12_000  # coordinates: the Jacobian is dense
 _POLISH = "Polish them first: `tammes polish FILE`, `tammes.solvers.polish.polish(points)`."
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Numbers that decide how equations are treated; the defaults serve every polished code."""
+
+    rank: float = 1e-7
+    """Share of the largest pivot below which an equation counts as dependent on the others."""
+    flat: float = 1e-6
+    """Singular value below which the held points lie in a subspace."""
+    useful_gain: int = 20
+    """Bits that a step must gain; with fewer the inverse is computed again at the new points."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +111,13 @@ def check_digits(digits: object) -> int:
     return check_integer("digits", digits, MIN_DIGITS, MAX_DIGITS)
 
 
-def refine(points: ArrayLike, digits: int = 50, tolerance: float = CONTACT_TOLERANCE) -> Refined:
+def refine(
+    points: ArrayLike,
+    digits: int = 50,
+    tolerance: float = CONTACT_TOLERANCE,
+    *,
+    thresholds: Thresholds = Thresholds(),
+) -> Refined:
     """Return the local maximum that polished points round, to `digits` digits.
 
     Points without stress (rattlers) keep their coordinates, normalised, unless they would come
@@ -116,6 +131,7 @@ def refine(points: ArrayLike, digits: int = 50, tolerance: float = CONTACT_TOLER
         points: unit rows, float64, shape `(n, d)`, polished: contacts equal to about 1e-15. Not modified.
         digits: from 17 to 10,000.
         tolerance: pairs within this of the minimal angle may be contacts, radians.
+        thresholds: how equations are treated.
 
     Returns:
         Points, cosine and angle. The cosine is the largest over all pairs: verified, those near the
@@ -156,7 +172,7 @@ def refine(points: ArrayLike, digits: int = 50, tolerance: float = CONTACT_TOLER
         raise _unpolished(
             f"{count}, no stress in balance, and nearest neighbours' angles that differ by {apart:.2g} rad"
         )
-    system = _System(rows, math.cos(float(theta[stressed].mean())), bits)
+    system = _System(rows, math.cos(float(theta[stressed].mean())), bits, thresholds)
     active, held = pairs[stressed], np.unique(pairs[stressed])
     while True:
         system.close(active, held)
@@ -198,7 +214,8 @@ def _largest(integers: Integers) -> int:
 class _System:
     """Points and cosine in fixed point, and the equations they are to solve."""
 
-    def __init__(self, points: Floats, cosine: float, bits: int) -> None:
+    def __init__(self, points: Floats, cosine: float, bits: int, thresholds: Thresholds) -> None:
+        self._thresholds = thresholds
         self.bits = bits
         self.closed = 1 << _CLOSED  # an equation off by no more than this is solved
         self.coordinates = _fixed(points, bits)
@@ -259,7 +276,7 @@ class _System:
 
         held = self.rounded()[self._held]
         _, values, axes = np.linalg.svd(held, full_matrices=True)
-        rank = int(np.count_nonzero(values > _FLAT))
+        rank = int(np.count_nonzero(values > self._thresholds.flat))
         order = scipy.linalg.qr(axes[:rank], pivoting=True, mode="r")[1]  # coordinates that tell the others best
         self._free, self._bound = order[:rank], order[rank:]
         slopes = np.linalg.lstsq(axes[:rank][:, self._free], axes[:rank][:, self._bound], rcond=None)[0].T
@@ -308,7 +325,7 @@ class _System:
         x = self.rounded()
         q, r, order = scipy.linalg.qr(self._jacobian(x), pivoting=True, mode="economic")
         diagonal = np.abs(np.diagonal(r))
-        rank = int(np.count_nonzero(diagonal > _RANK * diagonal[0]))
+        rank = int(np.count_nonzero(diagonal > self._thresholds.rank * diagonal[0]))
         q, r, chosen = np.ascontiguousarray(q[:, :rank]), r[:rank, :rank], order[:rank]
         left_over = -q @ q[-1]  # of a step in the cosine alone: zero if equations determine it to first order
         left_over[-1] += 1.0
@@ -324,7 +341,7 @@ class _System:
             errors = self._move(step, scale, errors)
             self.steps += 1
             before, size = size, _largest(errors[chosen])
-            if size.bit_length() > before.bit_length() - _USEFUL_GAIN:
+            if size.bit_length() > before.bit_length() - self._thresholds.useful_gain:
                 break
         return float(_largest(self._errors()) if size <= self.closed else size)
 

@@ -185,10 +185,10 @@ def test_held_points_stay_in_their_subspace(lift):
     check_laws(refined, 50)
 
 
-def test_an_angle_that_is_stationary_only_to_float64_is_refused(monkeypatch):
-    monkeypatch.setattr(extended_precision, "_FLAT", 0.0)  # nobody looks for the plane
+def test_an_angle_that_is_stationary_only_to_float64_is_refused():
+    blind = extended_precision.Thresholds(flat=0.0)  # the plane is not recognised
     with pytest.raises(InvalidPointsError, match="a stress out of balance by"):
-        extended_precision.refine(unit(simplex(3, 3) + 2e-8 * np.eye(3)[2]), 50)
+        extended_precision.refine(unit(simplex(3, 3) + 2e-8 * np.eye(3)[2]), 50, thresholds=blind)
 
 
 def test_a_rattler_that_leans_on_its_neighbours_is_moved_off():
@@ -239,21 +239,20 @@ def test_contacts_that_would_move_too_far_are_refused(monkeypatch):
         extended_precision.refine(points, tolerance=1e-4)
 
 
-def test_equations_that_were_taken_for_dependent_are_checked(monkeypatch):
+def test_equations_that_were_taken_for_dependent_are_checked():
     points = unit(unit(icosahedron()) + 1e-11 * np.random.default_rng(0).normal(size=(12, 3)))
     assert extended_precision.refine(points).contacts == 30  # so near, the contacts are known and close
-    monkeypatch.setattr(extended_precision, "_RANK", 0.6)
     with pytest.raises(InvalidPointsError, match=r"cosines that stay \d[.]\de-1\d apart"):
-        extended_precision.refine(points)
+        extended_precision.refine(points, thresholds=extended_precision.Thresholds(rank=0.6))
 
 
-def test_a_slow_inverse_is_frozen_again_but_not_for_ever(monkeypatch):
-    monkeypatch.setattr(extended_precision, "_USEFUL_GAIN", 60)  # no step is good enough
-    refined = extended_precision.refine(unit(icosahedron()), 17)
+def test_a_slow_inverse_is_frozen_again_but_not_for_ever():
+    demanding = extended_precision.Thresholds(useful_gain=60)  # no step is good enough
+    refined = extended_precision.refine(unit(icosahedron()), 17, thresholds=demanding)
     assert refined.max_cosine == "0.44721359549995794"
     assert refined.iterations > 1
     with pytest.raises(InvalidPointsError, match="cosines that stay"):
-        extended_precision.refine(unit(icosahedron()), 200)
+        extended_precision.refine(unit(icosahedron()), 200, thresholds=demanding)
 
 
 def test_a_random_code_is_refused():
