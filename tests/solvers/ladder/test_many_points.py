@@ -23,8 +23,16 @@ def climb(points, **more):
     return large.descend(points, chord_bound=spacing(*points.shape), **{"exponents": SHORT, "iterations": 60} | more)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("n", "d", "least"), [(2_000, 3, 0.95), (1_000, 4, 0.90), (500, 5, 0.86), (200, 8, 0.75)])
+@pytest.mark.parametrize(
+    ("n", "d", "least"),
+    [
+        (300, 3, 0.90),
+        *(
+            pytest.param(*row, marks=pytest.mark.slow)
+            for row in [(2_000, 3, 0.95), (1_000, 4, 0.90), (500, 5, 0.86), (200, 8, 0.75)]
+        ),
+    ],
+)
 def test_it_reaches_what_dense_ladders_reach(n, d, least):
     start = fibonacci(n) if d == 3 else equal_area(n, d)
     kept = start.copy()
@@ -42,9 +50,8 @@ def test_points_come_back_in_their_order():
     assert np.linalg.norm(made.points - start, axis=1).max() < 0.5 * spacing(1_000, 3)
 
 
-@pytest.mark.slow
 def test_any_number_of_threads_gives_the_same_bits():
-    start = fibonacci(3_000)
+    start = fibonacci(700)  # three blocks
     one, two = (climb(start, threads=count, iterations=20) for count in (1, 2))
     assert (one.points == two.points).all()
     assert one.evaluations == two.evaluations
