@@ -1,4 +1,4 @@
-"""Whether two codes are one up to isometry, and the group of all isometries of a code.
+"""Isometries between two codes, and the automorphism group of a code.
 
 An isometry of codes is an orthogonal map that takes the points of one onto those of the other; it is known by its
 permutation of them. The search is that for isomorphisms of graphs, with inner products for edges: points are told apart
@@ -76,9 +76,9 @@ class Isometry:
     determinant: int
     """Of `matrix`: +1 or -1."""
     rotation: bool
-    """Whether a map of determinant +1 exists: the codes are directly congruent."""
+    """True if a map of determinant +1 exists: the codes are directly congruent."""
     reflection: bool
-    """Whether one of determinant -1 exists. Both do if a code is its own mirror image, or spans less than R^d."""
+    """True if one of determinant -1 exists. Both do if a code is its own mirror image, or spans less than R^d."""
 
 
 def automorphisms(points: Code, tolerance: float = 1e-8, *, rounds: int | None = None) -> Symmetries:

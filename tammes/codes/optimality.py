@@ -1,4 +1,4 @@
-"""Whether a code could be improved nearby: the certificate of local optimality, and its refusal.
+"""Local optimality of a code: the certificate that no small displacement improves it, or a displacement that does.
 
 A stress (nonnegative multipliers on the contacts that balance at every point) proves that no displacement widens
 all contacts to first order. If the contacts that bear it also determine the points, up to rotations and rattlers, the
