@@ -3,71 +3,70 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from tammes.base.errors import InvalidParameterError
-from tammes.base.validation import check_integer, check_number
+from tammes.base.validation import check_integer, check_number, check_seed
 from tammes.losses.loss import Loss
-from tammes.losses.nearest import NearestLoss, are_row_numbers
-from tammes.losses.registry import get
+from tammes.losses.nearest import NearestLoss
+from tammes.nn import optimizers
+from tammes.nn.layer_terms import DEAD, LayerTerm, layer_terms
 from tammes.nn.presets import preset
 from tammes.nn.rows import View
-from tammes.nn.selection import Choice, Layer, check_present, find_layers
+from tammes.nn.schedule import Schedule
+from tammes.nn.selection import Choice, check_present, find_layers
 
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
 
     from tammes.nn.report import LayerReport
 
-__all__ = ["Regularizer", "parameters_of"]
-
-DEAD = 1e-4
-"""Rows shorter than this share of a layer's longest row are left alone."""
+__all__ = ["Regularizer"]
 
 
 class Regularizer:
-    """Spreads the rows of the layers of a model: `sum over layers of coef * loss(rows)` (Eq. 13).
+    """Regularisation term that spreads the rows of the layers of a model: `sum over layers of coef * loss(rows)`.
 
-    It is no module and owns no parameters; it reads those of the model at every call, whatever wraps it
-    (`torch.compile`, DDP, FSDP2). Between calls it remembers nothing but their number and, with
-    `refresh_every`, the neighbours.
+    It is Eq. 13 of the paper. It is no module and owns no parameters; it reads those of the model at every call,
+    whatever wraps it (`torch.compile`, DDP, FSDP2). Between calls it keeps only their number and, with
+    `refresh_every`, the nearest rows.
 
     Args:
         model: the model that is trained.
         loss: a name in `losses.LOSSES` or a `Loss`, for the hidden layers and, by default, the output layer.
-        coef: what the loss of a hidden layer is multiplied by; the paper has 0.07 without and 0.03 with
-            skip connections. Values from 1 up were better where we measured it (docs/guide/networks.md).
-        output_coef: the same for the output layer; `coef` by default, 0 leaves it out.
-        output_loss: another loss for the output layer.
+        coef: factor of the loss of a hidden layer; the paper has 0.07 without and 0.03 with skip connections.
+            Values from 1 up were better where we measured it (docs/guide/networks.md).
+        output_coef: factor of the loss of the output layer; `coef` by default, 0 leaves it out.
+        output_loss: loss of the output layer; `loss` by default.
         output: which layers are output layers, by name or predicate; the last one by default.
         include: only these layers, by name with wildcards, predicate of (name, module), or several.
-        exclude: not these.
+        exclude: layers to leave out, in the same forms.
         first_layer: whether the first layer takes part.
         embeddings: whether embeddings take part (their padding row never does).
         views: by name or pattern, how a parameter becomes rows: a function from the tensor to `(n, d)`, or
-            to `(B, n, d)` where rows of B sets do not repel each other (fused query, key and value).
-        every: the term is computed at every so many calls only, and multiplied by their number; the calls
-            between return zero.
-        refresh_every: who is nearest to whom is looked up at every so many calls only (MMA, cosine). In
-            between the angles are exact, but of pairs that may no longer be the nearest ones.
-        seed: of the random subsets that a loss with `sample` takes.
-        dead: rows not longer than this share of the layer's longest one take no part, as zero rows never do;
-            the gradient grows as the inverse of the length, and would throw them about.
-        options: of a loss given by name: `antipodal`, `reduction`, `sample`, `block_size`, `s`.
+            to `(B, n, d)` for B sets, where rows of different sets do not repel each other (fused query, key and
+            value).
+        every: the term is computed at one call in `every`, and multiplied by `every`; the other calls return zero.
+        refresh_every: the nearest rows are searched at one of so many computed terms (MMA, cosine). In between
+            the angles are exact, but of pairs that may no longer be the nearest ones.
+        seed: seed of the random subsets of a loss with `sample`.
+        dead: rows not longer than this share of the layer's longest one take no part, as zero rows never do:
+            the gradient grows as the inverse of the length.
+        options: arguments of a loss given by name: `antipodal`, `reduction`, `sample`, `block_size`, `s`.
 
     Attributes:
-        layers: names of the layers that take part.
-        skipped: weights that do not, and why.
+        skipped: weights that take no part, by name, with the reason.
 
     Raises:
         InvalidParameterError: if an argument is out of range, or the model has no layer with angles.
         UnknownNameError: if a name of a loss or layer is not known.
+
+    References: Z. Wang, C. Xiang, W. Zou, C. Xu, MMA Regularization, NeurIPS 2020, Eq. 13.
 
     Example:
         >>> import torch
@@ -99,10 +98,12 @@ class Regularizer:
         dead: float = DEAD,
         **options: Any,
     ) -> None:
-        for name, value in (("coef", coef), ("output_coef", coef if output_coef is None else output_coef)):
-            check_number(name, value)
-        for name, value, least in (("every", every, 1), ("refresh_every", refresh_every, 1), ("seed", seed, 0)):
-            check_integer(name, value, least)
+        check_number("coef", coef)
+        if output_coef is not None:
+            check_number("output_coef", output_coef)
+        every = check_integer("every", every, 1)
+        refresh_every = check_integer("refresh_every", refresh_every, 1)
+        seed = check_seed(seed)
         found = find_layers(
             model,
             include=include,
@@ -112,125 +113,124 @@ class Regularizer:
             embeddings=embeddings,
             views=views,
         )
-        by_name = isinstance(loss, str) or isinstance(output_loss, str)  # options are of those; of none, an error
-        hidden, last = (
-            _with_dead(get(one, **({} if by_name and isinstance(one, Loss) else options)), dead)
-            for one in (loss, loss if output_loss is None else output_loss)
+        self._terms = layer_terms(
+            found,
+            loss=loss,
+            output_loss=output_loss,
+            coef=coef,
+            output_coef=output_coef,
+            dead=dead,
+            options=options,
         )
-        terms = []
-        for layer in found.chosen:
-            own, weight = (hidden, coef) if layer.name not in found.output else (last, coef)
-            if layer.name in found.output and output_coef is not None:
-                weight = output_coef
-            if weight:
-                terms.append((layer, own, float(weight)))
-        if refresh_every > 1 and any(own.sample is not None for _, own, _ in terms):
+        if refresh_every > 1 and any(term.loss.sample is not None for term in self._terms):
             raise InvalidParameterError("refresh_every", "1 for a loss that samples its rows", refresh_every)
-        self._terms: tuple[tuple[Layer, Loss, float], ...] = tuple(terms)
-        self._every, self._refresh_every, self._seed = int(every), int(refresh_every), int(seed) % (1 << 40)
         self._model = model
-        self._nearest: dict[str, Tensor] = {}
-        self._clock = torch.zeros((), dtype=torch.long)  # a tensor: compiled graphs must not depend on it
-        self._held: dict[int, nn.Parameter] | None = None  # the parameters that a part moves; all of them if None
-        self._own = {layer.name for layer, _, _ in terms}  # the layers they belong to
-        self._attached: list[Regularizer] = []  # what optimisers that hold some of the layers step with
+        self._schedule = Schedule(every, refresh_every, seed)
+        self._names = frozenset(term.layer.name for term in self._terms)  # of the layers that take part
+        self._held: dict[int, nn.Parameter] | None = None  # the parameters that a part moves; all if None
+        self._attached: list[Regularizer] = []  # the parts of optimisers that hold some of the layers
         self.skipped = dict(found.skipped)
 
     @classmethod
     def from_preset(cls, model: nn.Module, name: str, **changes: Any) -> Regularizer:
-        """The settings of a paper: `mma_paper`, `mhe_paper`, `mhe_official`, `orthogonal_paper`.
+        """Return a regulariser with the settings of a paper.
 
         Args:
             model: the model that is trained.
-            name: a key of `tammes.nn.presets.PRESETS`, which says what each one is.
+            name: a key of `tammes.nn.presets.PRESETS`: `mma_paper`, `mhe_paper`, `mhe_official`,
+                `orthogonal_paper`.
             changes: arguments of `Regularizer` that differ from the preset.
+
+        Raises:
+            UnknownNameError: if there is no such preset.
         """
         return cls(model, **(preset(name) | changes))
 
     @property
     def layers(self) -> tuple[str, ...]:
         """Names of the layers that take part."""
-        return tuple(layer.name for layer, _, _ in self._own_terms())
+        return tuple(term.layer.name for term in self._own_terms())
 
-    def _own_terms(self) -> list[tuple[Layer, Loss, float]]:
-        """Those of a part, or all."""
-        return [term for term in self._terms if term[0].name in self._own]
+    @property
+    def every(self) -> int:
+        """The term is computed at one call in `every`, and multiplied by `every`."""
+        return self._schedule.every
+
+    @property
+    def calls(self) -> int:
+        """Number of calls so far."""
+        return self._schedule.calls
+
+    # --- the term -----------------------------------------------------------------------------------
 
     def __call__(self) -> Tensor:
-        """The term, a scalar connected to the weights; frozen weights are left out.
+        """Return the term, a scalar connected to the weights; frozen weights are left out.
 
         In the losses' own precision or float32, whatever autocast is on; on the device of the first layer.
 
         Raises:
-            InvalidParameterError: if a weight is on the meta device.
+            InvalidParameterError: if a weight is on the meta device, or a layer has left the model.
         """
-        if not torch.compiler.is_compiling():
-            check_present(self._model, [layer for layer, _, _ in self._terms])
-        now = self._clock.clone()
-        self._clock.add_(1)
-        active = None if self._every == 1 else now % self._every == 0
-        if active is not None and not torch.compiler.is_compiling() and not active.item():
+        compiling = torch.compiler.is_compiling()
+        if not compiling:
+            check_present(self._model, [term.layer for term in self._terms])
+        now = self._schedule.tick()
+        active = self._schedule.active(now)
+        if active is not None and not compiling and not active.item():
             return self._zero()
         total: Tensor | None = None
         for number, (layer, loss, coef) in enumerate(self._terms):
-            if layer.name not in self._own or layer.rows.frozen:
+            if layer.name not in self._names or layer.rows.frozen:
                 continue
             weight = layer.rows.weight()
             if weight.is_meta:
                 raise InvalidParameterError(layer.name, "materialised before its loss is taken", "a meta tensor")
-            arguments = self._arguments(layer, loss, weight, now, number)
-            value = loss(weight, active=active, factor=coef * self._every, **arguments)
+            arguments = self._loss_arguments(number, weight, now)
+            value = loss(weight, active=active, factor=coef * self.every, **arguments)
             value = value.to(torch.promote_types(value.dtype, torch.float32))
-            term = value if value.ndim == 0 else value.sum() if layer.rows.parts else value.mean()
-            total = term if total is None else total + term.to(total.device)
+            if value.ndim == 0:
+                summand = value
+            elif layer.rows.parts:  # each part counts as a layer
+                summand = value.sum()
+            else:  # groups of one layer
+                summand = value.mean()
+            total = summand if total is None else total + summand.to(total.device)
         return self._zero() if total is None else total
 
-    def _arguments(self, layer: Layer, loss: Loss, weight: Tensor, now: Tensor, number: int) -> dict[str, Any]:
-        """What the loss of one layer is told beside its rows."""
+    def _loss_arguments(self, number: int, weight: Tensor, now: Tensor) -> dict[str, Any]:
+        """Return the mask, seed and nearest rows for the loss of layer `number`, where it takes them."""
+        layer, loss, _ = self._terms[number]
         arguments: dict[str, Any] = {}
         if layer.rows.padding is not None:
-            kept = torch.ones(weight.shape[-2], dtype=torch.bool, device=weight.device)
-            kept[layer.rows.padding] = False
-            arguments["mask"] = kept
+            mask = torch.ones(weight.shape[-2], dtype=torch.bool, device=weight.device)
+            mask[layer.rows.padding] = False
+            arguments["mask"] = mask
         if loss.sample is not None:
-            arguments["seed"] = (now + self._seed * 1_000_003) * 1_009 + number
-        if self._refresh_every > 1 and isinstance(loss, NearestLoss):
-            if layer.name not in self._nearest or self._nearest[layer.name].shape != weight.shape[:-1]:
-                self._nearest[layer.name] = loss.unknown(weight)
-            due = now % (self._every * self._refresh_every) == 0
-            loss.refresh_(self._nearest[layer.name], weight, due, arguments.get("mask"))
-            arguments["nearest"] = self._nearest[layer.name].clone()
+            arguments["seed"] = self._schedule.loss_seed(now, number)
+        if self._schedule.refresh_every > 1 and isinstance(loss, NearestLoss):
+            nearest = self._schedule.nearest_rows(layer.name, loss, weight, now, arguments.get("mask"))
+            arguments["nearest"] = nearest
         return arguments
 
-    @property
-    def every(self) -> int:
-        """At every so many calls the term is computed, and multiplied by their number."""
-        return self._every
-
-    @property
-    def calls(self) -> int:
-        """How often the term was asked for."""
-        return int(self._clock)
-
     def _zero(self) -> Tensor:
-        """Nothing, connected to the graph, so that `backward` has somewhere to go."""
-        learning = (leaf for layer, _, _ in self._own_terms() for leaf in layer.rows.leaves() if leaf.requires_grad)
-        leaf: Tensor = next(itertools.chain(learning, self._model.parameters()))
+        """Return zero, connected to a parameter, so that `backward` has a graph to run through."""
+        leaves = (leaf for term in self._own_terms() for leaf in term.layer.rows.leaves() if leaf.requires_grad)
+        leaf: Tensor = next(itertools.chain(leaves, self._model.parameters()))
         if hasattr(leaf, "full_tensor"):
             leaf = leaf.full_tensor()
         return leaf.flatten()[:0].sum().to(torch.promote_types(leaf.dtype, torch.float32))
 
-    # --- without autograd ---------------------------------------------------------------------------
+    # --- the parameters -----------------------------------------------------------------------------
 
     def leaves(self) -> list[nn.Parameter]:
-        """The parameters that the term moves, each once: what an optimiser holds."""
-        self._back_to_shards()
-        every = (leaf for layer, _, _ in self._terms for leaf in layer.rows.leaves() if leaf.requires_grad)
-        found = {id(leaf): leaf for leaf in every}
+        """Return the parameters that the term moves, each once, as an optimiser holds them."""
+        optimizers.reshard(self._model)
+        learning = (leaf for term in self._terms for leaf in term.layer.rows.leaves() if leaf.requires_grad)
+        found = {id(leaf): leaf for leaf in learning}
         return [leaf for key, leaf in found.items() if self._held is None or key in self._held]
 
     def part(self, parameters: Iterable[nn.Parameter]) -> Regularizer:
-        """The terms of the layers that have some of these parameters, and no gradient for others.
+        """Return the terms of the layers that have some of these parameters, with no gradient for others.
 
         For training with several optimisers: each of them steps with its own part, which counts its own calls.
 
@@ -241,45 +241,43 @@ class Regularizer:
             A regulariser, possibly without layers.
         """
         other = copy.copy(self)
-        other._nearest, other._clock, other._attached = {}, torch.zeros_like(self._clock), []
+        other._schedule = self._schedule.restarted()
+        other._attached = []
         other.hold_(parameters)
         return other
 
     def hold_(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Be the part of these parameters from now on, as when an optimiser takes up more of them."""
-        self._back_to_shards()
-        held = self._held = {id(parameter): parameter for parameter in parameters}
-        self._own = {layer.name for layer, _, _ in self._terms if any(id(leaf) in held for leaf in layer.rows.leaves())}
+        """Restrict the term to these parameters from now on, as `part` does in a copy."""
+        optimizers.reshard(self._model)
+        held = {id(parameter): parameter for parameter in parameters}
+        self._held = held
+        self._names = frozenset(
+            term.layer.name for term in self._terms if any(id(leaf) in held for leaf in term.layer.rows.leaves())
+        )
 
-    def _back_to_shards(self) -> None:
-        """After a forward pass modules of FSDP2 hold gathered copies, which will be dropped: the shards instead."""
-        for module in self._model.modules():
-            if hasattr(module, "unshard") and callable(getattr(module, "reshard", None)):
-                cast("Any", module).reshard()
+    def _own_terms(self) -> list[LayerTerm]:
+        """Return the terms of the layers that take part."""
+        return [term for term in self._terms if term.layer.name in self._names]
 
-    def _gradients(self) -> tuple[Tensor, list[tuple[nn.Parameter, Tensor]]]:
-        """The term and its gradient with respect to every leaf."""
-        leaves = self.leaves()
-        with torch.inference_mode(False), torch.enable_grad():
-            term = self()
-        if not leaves or not term.requires_grad:
-            return term.detach(), []
-        grads = torch.autograd.grad(term, leaves, allow_unused=True)
-        return term.detach(), [(leaf, grad) for leaf, grad in zip(leaves, grads, strict=True) if grad is not None]
+    # --- optimisers ---------------------------------------------------------------------------------
 
     def step_(self, lr: float | Tensor) -> Tensor:
-        """Decoupled update, for Adam and its kin: `w -= lr * d term / d w`, apart from the optimiser's moments.
+        """Update the weights by `w -= lr * d term / d w`, apart from the moments of Adam and similar optimisers.
 
-        Call it after `optimizer.step()`, with the learning rate of the moment.
+        Call it after `optimizer.step()`, with the current learning rate.
+
+        Args:
+            lr: learning rate, a finite number.
 
         Returns:
-            The term before the update.
+            The term before the update, detached.
+
+        Raises:
+            InvalidParameterError: if `lr` is no finite number; then nothing is changed.
         """
-        rate = check_number("lr", lr.item() if isinstance(lr, Tensor) and lr.numel() == 1 else lr)
-        term, pairs = self._gradients()
-        with torch.no_grad():
-            for leaf, grad in pairs:
-                leaf.sub_(grad.to(leaf.dtype), alpha=rate)
+        rate = optimizers.check_learning_rate(lr)
+        term, pairs = optimizers.gradients(self, self.leaves())
+        optimizers.descend_(pairs, rate)
         return term
 
     def accumulate_(self, scale: float | Tensor = 1.0) -> Tensor:
@@ -287,22 +285,25 @@ class Regularizer:
 
         Call it between `backward()` and `optimizer.step()`; with a `GradScaler`, after `unscale_`.
 
+        Args:
+            scale: factor of the gradient.
+
         Returns:
-            The term.
+            The term, detached.
         """
-        term, pairs = self._gradients()
-        with torch.no_grad():
-            for leaf, grad in pairs:
-                addition = (grad * scale).to(leaf.dtype)
-                leaf.grad = addition if leaf.grad is None else leaf.grad.add_(addition)
+        term, pairs = optimizers.gradients(self, self.leaves())
+        optimizers.accumulate_gradients_(pairs, scale)
         return term
 
     def attach(self, optimizer: torch.optim.Optimizer) -> RemovableHandle:
-        """Let `optimizer.step()` add the gradient of the term by itself: no line in the training loop.
+        """Register a hook by which `optimizer.step()` adds the gradient of the term by itself.
 
-        It runs before each step, after any clipping of gradients. An optimiser that evaluates the loss
-        itself, through a closure, is refused: its line search would not see the term. Attached to several
-        optimisers it adds to each one the gradient of the parameters that this one holds.
+        The hook runs before each step, after any clipping of gradients. An optimiser that evaluates the loss
+        itself, through a closure, is refused: its line search would leave out the term. Attached to several
+        optimisers, the regulariser adds to each the gradient of the parameters that this one holds.
+
+        Args:
+            optimizer: holds some weights of the regularised layers.
 
         Returns:
             A handle; `handle.remove()` detaches.
@@ -311,11 +312,8 @@ class Regularizer:
             InvalidParameterError: if the optimiser needs closures, or has none of the layers' parameters.
                 A step with a closure raises it too.
         """
-        if not isinstance(optimizer, torch.optim.Optimizer):
-            raise InvalidParameterError("optimizer", "an optimiser of torch", type(optimizer).__name__)
-        if isinstance(optimizer, torch.optim.LBFGS):
-            raise _no_closures(type(optimizer).__name__)
-        part = self.part(parameters_of(optimizer))
+        optimizers.check_optimizer(optimizer)
+        part = self.part(optimizers.parameters_of(optimizer))
         if not part.leaves():
             raise InvalidParameterError("optimizer", "one that holds weights of the regularised layers", "another")
         if len(part.leaves()) == len(self.leaves()):
@@ -324,78 +322,48 @@ class Regularizer:
             self._attached.append(part)
 
         def before_step(stepped: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            if any(callable(argument) for argument in (*args[1:], *kwargs.values())):
-                raise _no_closures("a step with a closure")
+            optimizers.check_no_closure(args, kwargs)
             if part is not self:
-                part.hold_(parameters_of(stepped))
+                part.hold_(optimizers.parameters_of(stepped))
             scale = getattr(stepped, "grad_scale", None)  # a fused optimiser unscales within its step
             part.accumulate_(1.0 if scale is None else scale)
 
         return optimizer.register_step_pre_hook(before_step)
 
-    # --- what it does ---------------------------------------------------------------------------------
+    # --- report and state ---------------------------------------------------------------------------
 
     def report(self, max_rows: int | None = None) -> LayerReport:
-        """What the rows of each layer are like now, measured in NumPy float64: `print(reg.report())`.
+        """Return the measured angles of the rows of each layer: `print(reg.report())`.
 
         Cost: O(n^2 d) a layer in float64 on the CPU; some minutes for a head of 50,000 rows.
 
         Args:
-            max_rows: leave out layers of more rows than this, where many reports are made.
+            max_rows: layers of more rows are left out; none if None.
+
+        Raises:
+            InvalidParameterError: if `max_rows` is out of range, or a weight is on the meta device.
         """
         from tammes.nn.report import LayerReport
 
         return LayerReport.of(self._own_terms(), max_rows)
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs to go on exactly: the number of calls and the stale neighbours."""
-        return {
-            "calls": self.calls,
-            "nearest": {name: found.clone() for name, found in self._nearest.items()},
-            "attached": [part.state_dict() for part in self._attached],
-        }
+        """Return what a resumed run needs to continue exactly: the number of calls and the nearest rows."""
+        return self._schedule.state_dict() | {"attached": [part.state_dict() for part in self._attached]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up the state of another run, after `attach`.
+        """Restore what `state_dict` returned in another run; call it after `attach`.
+
+        Args:
+            state: not modified.
 
         Raises:
             InvalidParameterError: if this is no state of a regulariser of these layers; nothing is changed.
         """
-        _check_state(state, {layer.name for layer, _, _ in self._terms})
-        self._clock.fill_(state["calls"])
-        self._nearest = {name: found.clone() for name, found in state["nearest"].items()}
+        self._schedule.load_state_dict(state, {term.layer.name for term in self._terms})
         for part, own in zip(self._attached, state.get("attached", ()), strict=False):
             part.load_state_dict(own)
 
     def __repr__(self) -> str:
         terms = "\n".join(f"  {layer.name}: {coef:g} * {loss!r}" for layer, loss, coef in self._terms)
         return f"Regularizer(\n{terms}\n)"
-
-
-def _with_dead(loss: Loss, dead: float) -> Loss:
-    """The loss with the regulariser's idea of a dead row, unless it has its own."""
-    return loss if loss.dead else dataclasses.replace(loss, dead=dead)
-
-
-def _check_state(state: object, names: set[str]) -> None:
-    """Refuse what `state_dict` would not have written: neighbours that are no rows would be read anywhere."""
-    if isinstance(state, Mapping) and isinstance(state.get("nearest"), Mapping):
-        check_integer("calls", state.get("calls"), 0)
-        if all(name in names and are_row_numbers(found) for name, found in state["nearest"].items()):
-            return
-    raise InvalidParameterError("state", "what `state_dict` of a regulariser of these layers gave", type(state))
-
-
-def parameters_of(optimizer: torch.optim.Optimizer) -> Iterator[nn.Parameter]:
-    """All that an optimiser holds."""
-    return (parameter for group in optimizer.param_groups for parameter in group["params"])
-
-
-def _no_closures(what: str) -> InvalidParameterError:
-    return InvalidParameterError(
-        "optimizer",
-        "one whose steps take no closure",
-        what,
-        "Add `reg()` to the loss inside the closure; in Lightning use tammes.nn.lightning.RegularizerCallback, with "
-        "transformers' Trainer tammes.nn.transformers.RegularizerCallback.",
-    )

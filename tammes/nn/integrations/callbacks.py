@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from tammes.base.errors import InvalidParameterError
 from tammes.base.validation import check_optional_integer
-from tammes.nn.regularizer import Regularizer, parameters_of
+from tammes.nn.optimizers import parameters_of
+from tammes.nn.regularizer import Regularizer
 
 __all__ = ["AtWork", "Source", "scale_of"]
 
