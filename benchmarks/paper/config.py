@@ -1,20 +1,28 @@
-"""The experiments of the paper as TOML files, one a table: read, checked, and typed.
+"""Read the experiments of the paper from TOML files, one file for each table or figure.
 
-Any value may stand for itself, which says that it is the paper's, or as `{ assumed = VALUE, because = "..." }`,
-which says that the paper leaves it open, and why it is what it is here. `Experiment.assumed` lists the latter.
+The annotations of the dataclasses below are the schema: msgspec converts every value to its annotated type, and the
+`description` of the type is the requirement that an error message states. Unknown and missing keys are refused.
+
+A value stands for itself where the paper states it. Where the paper leaves it open, the file says
+`{ assumed = VALUE, because = "..." }`; `Experiment.assumed` lists those values with their reasons.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
+import sys
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from tammes.base.errors import FileFormatError, InvalidParameterError, UnknownNameError
+import msgspec
+from msgspec import Meta
+
+from tammes.base.errors import FileFormatError, InvalidParameterError
+from tammes.base.validation import check_name
 from tammes.storage.formats import read_bytes
 
 __all__ = [
@@ -22,7 +30,9 @@ __all__ = [
     "DATA",
     "EXPERIMENTS",
     "FOLDER",
+    "LOSSES",
     "NETWORKS",
+    "PLACES",
     "Arm",
     "Assumption",
     "Data",
@@ -37,150 +47,94 @@ EXPERIMENTS = ("table2", "table3", "table4", "table5", "table6", "figure3")
 """Names of the files; Figure 1 and Supplement D are drawn from the runs of Table 3, Figure 4 from those of Figure 3."""
 
 ARC = "arcface-resnet50"
-NETWORKS = ("vgg19-bn", "vgg16-bn", "resnet20", "resnet56", "wrn-16-8", "densenet-40-12", ARC)
-DATA = ("cifar-100", "tiny-imagenet-200", "faces")
-LOSSES = ("none", "mma", "cosine", "mhe-0", "mhe-2", "orthogonal")
-PLACES = ("hidden", "output", "both")
-UNITS = ("epochs", "iterations")
-COLUMNS = ("accuracy", "cost", "angles")
+RISING = "a list of integers of at least 1, each above the one before"
+_FINITE = sys.float_info.max
 
-Check = Callable[[Any], Any]
+Network = Literal["vgg19-bn", "vgg16-bn", "resnet20", "resnet56", "wrn-16-8", "densenet-40-12", "arcface-resnet50"]
+Images = Literal["cifar-100", "tiny-imagenet-200", "faces"]
+LossName = Literal["none", "mma", "cosine", "mhe-0", "mhe-2", "orthogonal"]
+Place = Literal["hidden", "output", "both"]
+Column = Literal["accuracy", "cost", "angles"]
+Text = Annotated[str, Meta(pattern=r"\S", description="text that is not empty")]
+Flag = Annotated[bool, Meta(description="true or false")]
+Whole = Annotated[int, Meta(ge=0, description="an integer of at least 0")]
+Count = Annotated[int, Meta(ge=1, description="an integer of at least 1")]
+Positive = Annotated[float, Meta(gt=0, le=_FINITE, description="a finite number above 0")]
+NonNegative = Annotated[float, Meta(ge=0, le=_FINITE, description="a finite number of at least 0")]
+Share = Annotated[float, Meta(gt=0, le=1, description="a finite number above 0 and at most 1")]
+Coefficients = Annotated[
+    tuple[NonNegative, ...], Meta(min_length=1, description="a list of one number or more, each of them once")
+]
+Networks = Annotated[tuple[Network, ...], Meta(description="a list of networks, each of them once")]
+Columns = Annotated[tuple[Column, ...], Meta(description="a list of columns, each of them once")]
+Layers = Annotated[tuple[Text, ...], Meta(description="a list of names of layers, each of them once")]
+Table = Annotated[dict[str, Any], Meta(min_length=1, description="a table that is not empty")]
+Tables = Annotated[list[Any], Meta(min_length=1, description="a list of one table or more")]
+
+NETWORKS: tuple[str, ...] = typing.get_args(Network)
+DATA: tuple[str, ...] = typing.get_args(Images)
+LOSSES: tuple[str, ...] = typing.get_args(LossName)
+PLACES: tuple[str, ...] = typing.get_args(Place)
+
 Made = TypeVar("Made")
-
-
-class _WrongError(Exception):
-    """What a value must be; the caller knows its name."""
-
-    def __init__(self, requirement: str) -> None:
-        self.requirement = requirement
-
-
-# --- what a value must be ---------------------------------------------------------------------------
-
-
-def _whole(least: int) -> Check:
-    def check(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise _WrongError(f"an integer of at least {least}")
-        return value
-
-    return check
-
-
-def _number(least: float, most: float = math.inf, *, open_below: bool = False) -> Check:
-    between = f"above {least:g}" if open_below else f"of at least {least:g}"
-    wanted = f"a finite number {between}" + (f" and at most {most:g}" if most < math.inf else "")
-
-    def check(value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise _WrongError(wanted)
-        if not least <= value <= most or (open_below and value == least):
-            raise _WrongError(wanted)
-        return float(value)
-
-    return check
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise _WrongError("true or false")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise _WrongError("text that is not empty")
-    return " ".join(value.split())
-
-
-def _one_of(*names: str) -> Check:
-    def check(value: Any) -> str:
-        if not isinstance(value, str) or value not in names:
-            raise _WrongError("one of: " + ", ".join(names))
-        return value
-
-    return check
-
-
-def _list_of(check: Check, what: str, *, rising: bool = False) -> Check:
-    def checked(value: Any) -> tuple[Any, ...]:
-        wanted = f"a list of {what}" + (", each above the one before" if rising else ", each of them once")
-        if not isinstance(value, list):
-            raise _WrongError(wanted)
-        try:
-            found = tuple(check(one) for one in value)
-        except _WrongError as wrong:
-            raise _WrongError(f"{wanted}: {wrong.requirement}") from None
-        if len(set(found)) < len(found) or (rising and sorted(found) != list(found)):
-            raise _WrongError(wanted)
-        return found
-
-    return checked
-
-
-def _is(check: Check, **default: Any) -> Any:
-    return field(metadata={"check": check}, **default)
-
-
-# --- what is in a file ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Data:
-    """The images, and what is done to them on the way to the network."""
+    """The images, and how they are transformed before they reach the network."""
 
-    name: str = _is(_one_of(*DATA))
-    image_size: int = _is(_whole(8))
+    name: Images
+    image_size: Annotated[int, Meta(ge=8, description="an integer of at least 8")]
     """Pixels a side."""
-    pad: int = _is(_whole(0))
+    pad: Whole
     """Pixels on every side before a random crop of the old size; 0 crops nothing."""
-    flip: bool = _is(_flag)
-    """Whether half of the training images are mirrored."""
-    statistics: str = _is(_one_of("training", "half"))
-    """What pixels are normalised by: those of every channel of the training images, or `augmentation.HALF`."""
+    flip: Flag
+    """Half of the training images are mirrored."""
+    statistics: Literal["training", "half"]
+    """What pixels are normalised by: mean and deviation of the training images by channel, or `augmentation.HALF`."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one network is trained: SGD whose learning rate falls in steps."""
+    """Hyperparameters of one network's training: SGD with a learning rate that falls in steps."""
 
-    unit: str = _is(_one_of(*UNITS))
-    """What `length`, `milestones` and `last` count; `last` counts epochs in either case."""
-    length: int = _is(_whole(1))
-    batch: int = _is(_whole(1))
+    unit: Literal["epochs", "iterations"]
+    """Unit of `length` and `milestones`; `last` counts epochs in either case."""
+    length: Count
+    batch: Count
     """Images a step, of all processes together."""
-    rate: float = _is(_number(0.0, open_below=True))
-    milestones: tuple[int, ...] = _is(_list_of(_whole(1), "integers of at least 1", rising=True))
-    """The learning rate is multiplied by `factor` once so many units are done."""
-    factor: float = _is(_number(0.0, 1.0, open_below=True))
-    momentum: float = _is(_number(0.0, 1.0))
-    nesterov: bool = _is(_flag)
-    weight_decay: float = _is(_number(0.0))
-    decay_all: bool = _is(_flag)
-    """Whether biases and the parameters of normalisation decay too."""
-    initialisation: str = _is(_one_of("he-fan-out"))
-    """How weights begin: `benchmarks.paper.models.layers.initialise_`."""
-    last: int = _is(_whole(1))
-    """Measures are means over so many of the last epochs."""
+    rate: Positive
+    milestones: Annotated[tuple[Count, ...], Meta(description=RISING)]
+    """After so many units the learning rate is multiplied by `factor`."""
+    factor: Share
+    momentum: Annotated[float, Meta(ge=0, le=1, description="a finite number of at least 0 and at most 1")]
+    nesterov: Flag
+    weight_decay: NonNegative
+    decay_all: Flag
+    """Weight decay applies to biases and the parameters of normalisation too."""
+    initialisation: Literal["he-fan-out"]
+    """Of the weights: `benchmarks.paper.models.layers.initialise_`."""
+    last: Count
+    """Reported accuracies are means over so many of the last epochs."""
 
 
 @dataclass(frozen=True)
 class Arm:
-    """What is compared: a loss on the rows of the layers, or none."""
+    """One row of the comparison: a loss on the weight rows of the layers, or none."""
 
-    name: str = _is(_text)
-    title: str = _is(_text)
-    networks: tuple[str, ...] = _is(_list_of(_one_of(*NETWORKS), "networks"))
-    loss: str = _is(_one_of(*LOSSES))
-    coef: float = _is(_number(0.0), default=0.0)
-    place: str = _is(_one_of(*PLACES), default="both")
-    sample: float = _is(_number(0.0, 1.0, open_below=True), default=1.0)
+    name: Text
+    title: Text
+    networks: Networks
+    loss: LossName
+    coef: NonNegative = 0.0
+    place: Place = "both"
+    sample: Share = 1.0
     """Share of the rows that a step takes."""
 
 
 @dataclass(frozen=True)
 class Assumption:
-    """What the paper does not state."""
+    """A value that the paper does not state, and the reason for it."""
 
     value: Any
     because: str
@@ -199,47 +153,72 @@ class Experiment:
     """By network."""
     arms: tuple[Arm, ...]
     layers: tuple[str, ...]
-    """Whose angles and cosines are shown, by the paper's names."""
+    """Layers whose angles and cosines are shown, by the paper's names."""
     columns: tuple[str, ...]
     assumed: Mapping[str, Assumption]
     """By the key of every value that the paper does not state."""
 
     def baseline(self, network: str) -> Arm:
-        """The arm without a loss, to which the others of this network are compared."""
+        """Return the arm without a loss, to which the others of this network are compared."""
         return next(arm for arm in self.arms if arm.loss == "none" and network in arm.networks)
 
     def only(self, networks: Sequence[str]) -> Experiment:
-        """The part of these networks.
+        """Return the part of the experiment that concerns these networks.
 
         Raises:
             UnknownNameError: if the table has no such network.
         """
         for network in networks:
-            if network not in self.recipes:
-                raise UnknownNameError("networks", network, self.recipes)
+            check_name("networks", network, self.recipes)
         recipes = {network: recipe for network, recipe in self.recipes.items() if network in networks}
         others = tuple(f"networks.{network}." for network in self.recipes if network not in networks)
         assumed = {key: one for key, one in self.assumed.items() if not key.startswith(others or " ")}
         return dataclasses.replace(self, recipes=recipes, assumed=assumed)
 
     def arms_of(self, network: str) -> list[Arm]:
-        """Those that this network is trained with, in order."""
+        """Return the arms that this network is trained with, in order."""
         return [arm for arm in self.arms if network in arm.networks]
 
 
+@dataclass(frozen=True)
+class _Document:
+    """The keys of a file."""
+
+    title: Text
+    contents: Text
+    data: Table
+    networks: Table
+    arms: Tables
+    layers: Layers
+    columns: Columns
+
+
+@dataclass(frozen=True)
+class _ArmTable(Arm):
+    """The keys of one table of `arms`: those of an arm, or `coefs` in place of `coef` for one arm a coefficient."""
+
+    coefs: Coefficients = ()
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """The keys of a value that is marked as assumed."""
+
+    assumed: Any
+    because: Text
+
+
 def load(name: str) -> Experiment:
-    """The experiment of that name, from the file that lies here.
+    """Return the experiment of that name, from the file in this package.
 
     Raises:
         UnknownNameError: if there is none.
     """
-    if name not in EXPERIMENTS:
-        raise UnknownNameError("experiment", name, EXPERIMENTS)
-    return read(FOLDER / f"{name}.toml")
+    return read(FOLDER / f"{check_name('experiment', name, EXPERIMENTS)}.toml")
 
 
 def read(path: str | Path) -> Experiment:
-    """The experiment in a file of one's own.
+    """Return the experiment in a file.
 
     Raises:
         FileAccessError: if the file cannot be read.
@@ -258,131 +237,125 @@ def read(path: str | Path) -> Experiment:
 
 
 def _experiment(name: str, document: dict[str, Any]) -> Experiment:
+    """Return the experiment of a document, after checking what concerns several values together."""
     assumed: dict[str, Assumption] = {}
-    own = {"title", "contents", "data", "networks", "arms", "layers", "columns"}
-    _check_keys("", document, own, own)
-    for key in ("data", "networks"):
-        _check(key, document[key], lambda value: isinstance(value, dict) and value, "a table that is not empty")
-    _check("arms", document["arms"], lambda value: isinstance(value, list) and value, "a list of one table or more")
-    recipes = {}
-    for network, table in document["networks"].items():
-        _apply(f"networks.{network}", network, _one_of(*NETWORKS))
-        recipes[network] = _made(Recipe, f"networks.{network}", table, assumed)
-        _check_recipe(f"networks.{network}", recipes[network])
-    arms = [
-        arm for k, table in enumerate(document["arms"]) for arm in _arms(_key_of_arm(k, table), table, recipes, assumed)
-    ]
-    found = Experiment(
-        name,
-        _apply("title", document["title"], _text),
-        _apply("contents", document["contents"], _text),
-        _made(Data, "data", document["data"], assumed),
-        recipes,
-        tuple(arms),
-        _apply("layers", document["layers"], _list_of(_text, "names of layers")),
-        _apply("columns", document["columns"], _list_of(_one_of(*COLUMNS), "columns")),
-        assumed,
-    )
+    top = _dataclass(_Document, "", document)
+    recipes = {network: _recipe(network, table, assumed) for network, table in top.networks.items()}
+    arms = [arm for k, table in enumerate(top.arms) for arm in _arms(_key_of_arm(k, table), table, recipes, assumed)]
+    data = _dataclass(Data, "data", _without_marks("data", top.data, assumed))
     names = [arm.name for arm in arms]
-    _check("arms", names, lambda value: len(set(value)) == len(value), "tables whose names differ")
+    if len(set(names)) < len(names):
+        raise InvalidParameterError("arms", "tables whose names differ", names)
     for network in recipes:
         bare = [arm.name for arm in arms if arm.loss == "none" and network in arm.networks]
-        _check("arms", bare, lambda value: len(value) == 1, f'one with loss = "none", and no more, for {network}')
-    faces = found.data.name == "faces"
-    _check(
-        "networks",
-        list(recipes),
-        lambda names: all((one == ARC) == faces for one in names),
-        f"{ARC} for faces, none of it else",
+        if len(bare) != 1:
+            raise InvalidParameterError("arms", f'one with loss = "none", and no more, for {network}', bare)
+    if any((network == ARC) != (data.name == "faces") for network in recipes):
+        raise InvalidParameterError("networks", f"{ARC} for faces, and others for other images", list(recipes))
+    return Experiment(
+        name,
+        title=_one_line(top.title),
+        contents=_one_line(top.contents),
+        data=data,
+        recipes=recipes,
+        arms=tuple(arms),
+        layers=top.layers,
+        columns=top.columns,
+        assumed=assumed,
     )
-    return found
+
+
+def _recipe(network: str, table: Any, assumed: dict[str, Assumption]) -> Recipe:
+    """Return the recipe of one network, after checking what concerns several values together."""
+    key = f"networks.{network}"
+    _value(key, network, Network)
+    recipe = _dataclass(Recipe, key, _without_marks(key, table, assumed))
+    milestones = list(recipe.milestones)
+    if milestones != sorted(milestones):
+        raise InvalidParameterError(f"{key}.milestones", RISING, milestones)
+    if any(milestone >= recipe.length for milestone in milestones):
+        raise InvalidParameterError(f"{key}.milestones", f"below the length, {recipe.length}", milestones)
+    if recipe.unit == "epochs" and recipe.last > recipe.length:
+        raise InvalidParameterError(f"{key}.last", f"at most the length, {recipe.length}", recipe.last)
+    if recipe.nesterov and recipe.momentum == 0.0:
+        raise InvalidParameterError(f"{key}.momentum", "above 0 with nesterov", recipe.momentum)
+    return recipe
 
 
 def _key_of_arm(number: int, table: Any) -> str:
-    """For messages and assumptions: by its name, where it has one."""
+    """Return the key of an arm in messages and assumptions: by its name, where it has one."""
     name = table.get("name") if isinstance(table, dict) else None
     return f"arms.{name}" if isinstance(name, str) and name else f"arms[{number}]"
 
 
 def _arms(key: str, table: Any, recipes: Mapping[str, Recipe], assumed: dict[str, Assumption]) -> list[Arm]:
-    """The arm of one table, or with `coefs` one for each of them."""
-    _check(key, table, lambda value: isinstance(value, dict), "a table")
-    table = dict(table)
-    table.setdefault("networks", list(recipes))
-    coefs = table.pop("coefs", None)
-    if coefs is not None:
-        _check(key, sorted(table), lambda keys: "coef" not in keys, "without `coef` where there are `coefs`")
-        coefs = _apply(f"{key}.coefs", _plain(f"{key}.coefs", coefs, assumed), _list_of(_number(0.0), "numbers"))
-    arm = _made(Arm, key, table, assumed)
-    for network in arm.networks:
-        _check(f"{key}.networks", network, lambda one: one in recipes, f"one of: {', '.join(recipes)}")
-    if coefs is not None:
+    """Return the arm of one table, or with `coefs` one arm for each coefficient."""
+    values = {"networks": list(recipes)} | _without_marks(key, table, assumed)
+    if "coef" in values and "coefs" in values:
+        raise InvalidParameterError(key, "without `coef` where there are `coefs`", sorted(values))
+    found = _dataclass(_ArmTable, key, values)
+    for network in found.networks:
+        if network not in recipes:
+            raise InvalidParameterError(f"{key}.networks", f"one of: {', '.join(recipes)}", network)
+    plain = {one.name: getattr(found, one.name) for one in dataclasses.fields(Arm)}
+    arm = Arm(**plain | {"name": _one_line(found.name), "title": _one_line(found.title)})
+    if found.coefs:
         return [
             dataclasses.replace(arm, name=f"{arm.name}-{coef:g}", title=f"{arm.title} {coef:g}", coef=coef)
-            for coef in coefs
+            for coef in found.coefs
         ]
-    if arm.loss == "none":
-        _check(f"{key}.coef", arm.coef, lambda coef: coef == 0.0, 'left out with loss = "none"')
-    else:
-        _check(f"{key}.coef", arm.coef, lambda coef: coef > 0.0, "a finite number above 0")
+    if arm.loss == "none" and arm.coef != 0.0:
+        raise InvalidParameterError(f"{key}.coef", 'left out with loss = "none"', arm.coef)
+    if arm.loss != "none" and arm.coef == 0.0:
+        raise InvalidParameterError(f"{key}.coef", "a finite number above 0", arm.coef)
     return [arm]
 
 
-def _check_recipe(key: str, recipe: Recipe) -> None:
-    """What no single value can tell."""
-    _check(
-        f"{key}.milestones",
-        list(recipe.milestones),
-        lambda milestones: all(one < recipe.length for one in milestones),
-        f"below the length, {recipe.length}",
-    )
-    if recipe.unit == "epochs":
-        _check(f"{key}.last", recipe.last, lambda last: last <= recipe.length, f"at most the length, {recipe.length}")
-    if recipe.nesterov:
-        _check(f"{key}.momentum", recipe.momentum, lambda value: value > 0.0, "above 0 with nesterov")
+def _without_marks(key: str, table: Any, assumed: dict[str, Assumption]) -> dict[str, Any]:
+    """Return the plain values of a table; what is marked as assumed is added to `assumed`."""
+    values = dict(_value(key, table, Table))
+    for name, value in values.items():
+        if isinstance(value, dict):
+            mark = _dataclass(_Mark, f"{key}.{name}", value)
+            assumed[f"{key}.{name}"] = Assumption(mark.assumed, _one_line(mark.because))
+            values[name] = mark.assumed
+    return values
 
 
-# --- tables to dataclasses ----------------------------------------------------------------------------
-
-
-def _made(kind: type[Made], key: str, table: Any, assumed: dict[str, Assumption]) -> Made:
-    """A dataclass from a table, every value checked."""
-    _check(key, table, lambda value: isinstance(value, dict), "a table")
-    fields = {one.name: one for one in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    needed = {name for name, one in fields.items() if one.default is dataclasses.MISSING}
-    _check_keys(key, table, set(fields), needed)
-    values = {}
-    for name, value in table.items():
-        full = f"{key}.{name}"
-        values[name] = _apply(full, _plain(full, value, assumed), fields[name].metadata["check"])
-    return kind(**values)
-
-
-def _plain(key: str, value: Any, assumed: dict[str, Assumption]) -> Any:
-    """The value itself; why it was assumed is noted."""
-    if not isinstance(value, dict):
-        return value
-    _check_keys(key, value, {"assumed", "because"}, {"assumed", "because"})
-    assumed[key] = Assumption(value["assumed"], _apply(f"{key}.because", value["because"], _text))
-    return value["assumed"]
-
-
-def _check_keys(key: str, table: Mapping[str, Any], known: set[str], needed: set[str]) -> None:
+def _dataclass(kind: type[Made], key: str, table: Mapping[str, Any]) -> Made:
+    """Return a dataclass with the values of a table, each converted to the type of its field."""
     prefix = f"{key}." if key else ""
+    fields = {one.name: one for one in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for name in table:
-        if name not in known:
-            raise InvalidParameterError(f"{prefix}{name}", f"one of: {', '.join(sorted(known))}", name)
-    for name in sorted(needed - set(table)):
-        raise InvalidParameterError(f"{prefix}{name}", "given", "nothing")
+        if name not in fields:
+            raise InvalidParameterError(f"{prefix}{name}", f"one of: {', '.join(sorted(fields))}", name)
+    for name in sorted(fields):
+        if name not in table and fields[name].default is dataclasses.MISSING:
+            raise InvalidParameterError(f"{prefix}{name}", "given", "nothing")
+    types = typing.get_type_hints(kind, include_extras=True)
+    return kind(**{name: _value(f"{prefix}{name}", value, types[name]) for name, value in table.items()})
 
 
-def _apply(key: str, value: Any, check: Check) -> Any:
+def _value(key: str, value: Any, kind: Any) -> Any:
+    """Return a value as one of its type."""
     try:
-        return check(value)
-    except _WrongError as wrong:
-        raise InvalidParameterError(key, wrong.requirement, value) from None
+        found = msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        raise InvalidParameterError(key, _requirement(kind), value) from None
+    if isinstance(found, tuple) and len(set(found)) < len(found):
+        raise InvalidParameterError(key, _requirement(kind), value)
+    return found
 
 
-def _check(key: str, value: Any, fits: Callable[[Any], Any], requirement: str) -> None:
-    if not fits(value):
-        raise InvalidParameterError(key, requirement, value)
+def _requirement(kind: Any) -> str:
+    """Return in words what a value of this type is."""
+    if typing.get_origin(kind) is Literal:
+        return f"one of: {', '.join(typing.get_args(kind))}"
+    plain, meta = typing.get_args(kind)  # of an annotated type
+    elements = typing.get_args(plain)[:1] if typing.get_origin(plain) is tuple else ()
+    return ": ".join([meta.description, *map(_requirement, elements)])
+
+
+def _one_line(text: str) -> str:
+    """Return the text with every run of white space, line ends included, as one space."""
+    return " ".join(text.split())
