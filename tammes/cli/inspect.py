@@ -21,8 +21,8 @@ from tammes.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from tammes.nn.inspect.layers import Layer
-    from tammes.nn.inspect.tables import Inspection
+    from tammes.nn.inspect.inspection import Inspection
+    from tammes.nn.inspect.state_dict import StoredLayer
 
 __all__ = ["inspect"]
 
@@ -31,7 +31,7 @@ _LONG = 1 << 38  # sum of n^2 d, from which measuring takes more than some ten s
 _BINS = 2000
 
 Patterns = list[str] | None
-Begin = Callable[["Layer"], Callable[[int], None]]
+Begin = Callable[["StoredLayer"], Callable[[int], None]]
 
 
 def inspect(
@@ -115,7 +115,7 @@ def inspect(
         print_json({"checkpoints": records, "files": [] if target is None else [str(target)]})
         return
     out = console()
-    out.print(tables.layers_block(networks) if name is None else tables.layer_block(networks, name))
+    out.print(tables.layers_table(networks) if name is None else tables.layer_table(networks, name))
     if target is not None:
         out.print(f"saved  {target}")
 
@@ -129,7 +129,7 @@ def _labels(paths: Sequence[Path]) -> list[str]:
     return names if len(set(names)) == len(names) else list(map(str, paths))
 
 
-def _chosen(layers: "Sequence[Layer]", include: Patterns, exclude: Patterns) -> "list[Layer]":
+def _chosen(layers: "Sequence[StoredLayer]", include: Patterns, exclude: Patterns) -> "list[StoredLayer]":
     """Return the layers that the patterns leave."""
 
     def matches(name: str, patterns: Patterns) -> bool:
@@ -146,7 +146,7 @@ def _asked(include: Patterns, exclude: Patterns) -> str:
     return " ".join(asked)
 
 
-def _named(path: Path, layers: "Sequence[Layer]", name: str | None) -> "Layer":
+def _named(path: Path, layers: "Sequence[StoredLayer]", name: str | None) -> "StoredLayer":
     """Return the layer of that name; without a name, the only one."""
     names = [layer.name for layer in layers]
     if name is None and len(names) == 1:
@@ -168,11 +168,11 @@ def _default_name(checkpoint: Path, layer: str | None) -> str:
 
 
 def _inspection(
-    path: Path, label: str, layers: "Sequence[Layer]", skipped: dict[str, str], begin: Begin, histogram: bool
+    path: Path, label: str, layers: "Sequence[StoredLayer]", skipped: dict[str, str], begin: Begin, histogram: bool
 ) -> "Inspection":
     """Return the measures of one checkpoint; with `histogram`, the counts of its cosines as well."""
     from tammes.nn.inspect import weights
-    from tammes.nn.inspect.tables import Inspection
+    from tammes.nn.inspect.inspection import Inspection
 
     measures, cosines = {}, {}
     for layer in layers:
@@ -187,7 +187,7 @@ def _inspection(
 
 
 @contextmanager
-def _progress(layers: "Sequence[Layer]", passes: int) -> Iterator[Begin]:
+def _progress(layers: "Sequence[StoredLayer]", passes: int) -> Iterator[Begin]:
     """Draw a bar over all the work on a terminal; elsewhere print one line if it may take long."""
     total = passes * sum(layer.n**2 * layer.d for layer in layers)
     with progress_bar(("label", "bar", "percent", "elapsed"), transient=True) as bar:
@@ -196,7 +196,7 @@ def _progress(layers: "Sequence[Layer]", passes: int) -> Iterator[Begin]:
             announce_long_work(f"Measuring {pairs:,} pairs of rows", total, least=_LONG)
         before = 0
 
-        def begin(layer: "Layer") -> Callable[[int], None]:
+        def begin(layer: "StoredLayer") -> Callable[[int], None]:
             nonlocal before
             start = before
             before += layer.n**2 * layer.d

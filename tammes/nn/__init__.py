@@ -1,7 +1,7 @@
-"""The losses on networks: which rows a layer has, the term that spreads them, directions to start from.
+"""The losses on the weights of networks: a regularisation term, initial weights, fixed classifiers, inspection.
 
-Names are loaded when they are first used; `tammes.nn.lightning` and `tammes.nn.transformers` only when
-they are imported by name.
+Names are loaded when they are first used; `tammes.nn.integrations.lightning` and
+`tammes.nn.integrations.transformers` only when they are imported by name.
 """
 
 from __future__ import annotations

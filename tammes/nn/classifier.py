@@ -1,4 +1,4 @@
-"""A last layer that need not be learned: one fixed direction a class, all of them far apart."""
+"""Classification layer with fixed weights: one direction a class, all of them far apart."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _UNBUILT = "not built: on the meta device"
 
 @final
 class FixedTammesClassifier(torch.nn.Module):
-    """Logits `scale * x @ weight.T`, the rows of the weight fixed and as far apart as possible.
+    """Linear classifier `scale * x @ weight.T`, the rows of its weight fixed and as far apart as possible.
 
     A fixed classifier saves the gradient and the optimiser's state of what is often the largest matrix of a
-    network, keeps the classes apart from the first step on, and lets classes be reserved that have no
-    examples yet. It makes sense where classes have no likeness that the last layer should learn, or where it
-    must not drift: many classes, incremental learning, embeddings compared by cosines. It is no promise of
-    higher accuracy: on balanced classes a learned layer tends to the simplex by itself where
-    classes <= features + 1, and related classes lose what nearness would tell. Beyond features + 1 classes no
-    simplex exists, and the directions are those of `tammes.codebook`.
+    network, keeps the classes apart from the first step on, and can reserve classes that have no examples yet.
+    It makes sense where similarities between classes need not be learned by the last layer, or where it must not
+    drift: many classes, incremental learning, embeddings compared by cosines. Accuracy need not be higher: on
+    balanced classes a learned layer tends to the simplex by itself where classes <= features + 1, and a fixed one
+    cannot place related classes near each other. Beyond features + 1 classes no simplex exists, and the directions
+    are those of `tammes.codebook`.
 
     Logits of unit rows are small: with `normalize` they lie in [-scale, scale], and cross entropy over C
     classes cannot come near zero unless scale is several times log C (16 to 64 are usual).
@@ -44,19 +44,19 @@ class FixedTammesClassifier(torch.nn.Module):
 
     Args:
         features: entries of an input, at least 1; 1 only for two classes.
-        classes: at least 2.
-        frozen: the weight is a buffer; False makes it a parameter that starts there.
+        classes: number of classes, at least 2.
+        frozen: the weight is a buffer; if False, a parameter that starts at these directions.
         normalize: scale inputs to length 1 first: cosine logits.
         scale: factor of the logits, positive.
         bias: add a learned bias, zero at the start.
-        dtype: of the weight; torch's default if None.
-        device: of the weight; torch's default if None.
-        seed: of the directions. Torch's random state is neither read nor changed.
-        progress: called as a solver goes on.
+        dtype: dtype of the weight; torch's default if None.
+        device: device of the weight; torch's default if None.
+        seed: seed of the directions. Torch's random state is neither read nor changed.
+        progress: called with the progress of a solver.
 
     Raises:
         InvalidParameterError: if a parameter is out of range.
-        DeviceError: if the device is not there.
+        DeviceError: if the device is not available.
 
     References: E. Hoffer, I. Hubara, D. Soudry, Fix your classifier, ICLR 2018; P. Mettes, E. van der Pol,
         C. Snoek, Hyperspherical prototype networks, NeurIPS 2019; F. Pernici, M. Bruni, C. Baecchi,
@@ -113,7 +113,14 @@ class FixedTammesClassifier(torch.nn.Module):
 
     @torch.no_grad()
     def reset_parameters(self, progress: ProgressCallback = silent) -> None:
-        """Put the weight and the bias back to where they start; after `to_empty`, make them."""
+        """Set the weight and the bias to their initial values, also after `to_empty`.
+
+        Args:
+            progress: called with the progress of a solver.
+
+        Raises:
+            InvalidParameterError: if the module is on the meta device.
+        """
         if self.weight.is_meta:
             raise InvalidParameterError("weight", "on a device that holds numbers", "meta", "Call `to_empty` first.")
         if self.features == 1:
@@ -128,10 +135,14 @@ class FixedTammesClassifier(torch.nn.Module):
             self.bias.zero_()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of inputs `(..., features)`: shape `(..., classes)`."""
+        """Return the logits of inputs `(..., features)`, shape `(..., classes)`.
+
+        Raises:
+            InvalidParameterError: if the inputs have another width, or only the weight is on the meta device.
+        """
         if x.ndim < 1 or x.shape[-1] != self.features:
             raise InvalidParameterError("x", f"of shape (..., {self.features})", tuple(x.shape))
-        if self.weight.device.type == "meta" != x.device.type:  # torch would return whatever lies in memory
+        if self.weight.device.type == "meta" != x.device.type:  # torch would return uninitialised memory
             raise InvalidParameterError("weight", "on a device that holds numbers", "meta", "Load a state dict first.")
         if self.normalize:
             x = _unit(x)
@@ -140,13 +151,13 @@ class FixedTammesClassifier(torch.nn.Module):
 
     @property
     def prototypes(self) -> Tensor:
-        """The directions of the classes: the rows of the weight, of length 1, detached, `(classes, features)`."""
+        """Directions of the classes: the rows of the weight scaled to length 1, detached, `(classes, features)`."""
         weight = self.weight.detach()
-        return weight if self.frozen else torch.nn.functional.normalize(weight, dim=1)
+        return weight if self.frozen else torch.nn.functional.normalize(weight, dim=1)  # zero stays zero
 
     @property
     def max_cosine(self) -> float:
-        """No two rows of the weight as it is now have a larger cosine; measured anew after every change.
+        """Upper bound on the cosines between rows of the current weight; measured anew after every change.
 
         Raises:
             InvalidParameterError: if the module is on the meta device.
@@ -164,47 +175,52 @@ class FixedTammesClassifier(torch.nn.Module):
 
     @property
     def min_angle_degrees(self) -> float:
-        """No two rows of the weight as it is now have a smaller angle, degrees."""
+        """Lower bound on the angles between rows of the current weight, in degrees."""
         return cosine_bounds.angle_at_least(self.max_cosine)
 
     def extra_repr(self) -> str:
-        """Shown by `print(module)`."""
+        """Return the settings, the minimal angle and the source, for `print(module)`."""
         parts = [f"features={self.features}", f"classes={self.classes}"]
-        parts += [] if self.frozen else ["frozen=False"]
-        parts += ["normalize=True"] if self.normalize else []
-        parts += [] if self.scale == 1.0 else [f"scale={self.scale:g}"]
-        parts += [] if self.bias is None else ["bias=True"]
+        if not self.frozen:
+            parts.append("frozen=False")
+        if self.normalize:
+            parts.append("normalize=True")
+        if self.scale != 1.0:
+            parts.append(f"scale={self.scale:g}")
+        if self.bias is not None:
+            parts.append("bias=True")
         if not self.weight.is_meta:
             try:
-                parts += [f"min_angle={self.min_angle_degrees:.4f} degrees"]
-            except InvalidPointsError:  # whatever was loaded, a model can be printed
-                parts += ["min_angle=none"]
+                parts.append(f"min_angle={self.min_angle_degrees:.4f} degrees")
+            except InvalidPointsError:  # a model with any weights can be printed
+                parts.append("min_angle=none")
         return ", ".join([*parts, f"source={self.source!r}"])
 
     def _key(self) -> tuple[object, ...]:
-        """Changes whenever the weight does."""
+        """Return a key that changes whenever the weight does."""
         weight = self.weight
         version = object() if weight.is_inference() else weight._version
         return (weight.data_ptr(), version, weight.dtype, weight.device)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> FixedTammesClassifier:
-        """As every module; the new weight may lie where an old one lay, so that its key says nothing."""
+        """Forget the measured cosine: the new weight may have the address, and so the key, of an old one."""
         self._measured = None
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
-        """As every module; weights that are not those already here are of unknown origin."""
+        """Load the weights; the source of weights other than the present ones is not known."""
         self._measured = None
         given = state_dict.get(f"{prefix}weight")
         if isinstance(given, Tensor) and given.shape == self.weight.shape:
-            here = not self.weight.is_meta and torch.equal(given.detach().to(self.weight), self.weight)
-            self.source = self.source if here else "loaded from a state dict"
+            unchanged = not self.weight.is_meta and torch.equal(given.detach().to(self.weight), self.weight)
+            if not unchanged:
+                self.source = "loaded from a state dict"
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 def _unit(x: Tensor) -> Tensor:
-    """Inputs scaled to length 1, in float32 or better; zero stays zero, with a finite gradient.
+    """Return inputs scaled to length 1, computed in float32 or better; zero stays zero, with a finite gradient.
 
     `torch.nn.functional.normalize` returns nan for zero in float16, and zero where the length is out of range.
     """
@@ -217,7 +233,7 @@ def _unit(x: Tensor) -> Tensor:
 
 
 def _device(device: str | torch.device | None) -> torch.device:
-    """The device, checked by putting nothing there."""
+    """Return the device, after checking that torch can use it."""
     try:
         where = torch.device(torch.get_default_device() if device is None else device)
     except (RuntimeError, TypeError):

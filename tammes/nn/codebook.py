@@ -1,4 +1,4 @@
-"""`codebook`: n directions in R^d as a tensor, with a largest cosine that is guaranteed of its entries as stored."""
+"""Codebooks: n directions in R^d as a tensor, with an upper bound on the cosines of the entries as stored."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ _MET = 1e-9  # cosines: a construction this near to a bound or a stored value is
 
 @dataclass(frozen=True)
 class Codebook:
-    """Directions and what is guaranteed of them."""
+    """Directions with a guaranteed largest cosine."""
 
     directions: Tensor
     """Unit rows to the precision of their dtype, shape `(n, d)`: a leaf."""
     max_cosine: float
-    """No two rows have a larger cosine: of the rows as they are stored, normalised exactly."""
+    """Upper bound on the cosines between the rows as they are stored, normalised exactly."""
     source: str
-    """Where they come from: a closed form, a named code, a part of one, the archive, or a solver and its settings."""
+    """Origin: a closed form, a named code, a part of one, the archive, or a solver with its settings."""
     bound: Bound
-    """The smallest proven upper bound at hand on the minimal angle of n points in R^d."""
+    """Smallest known upper bound on the minimal angle of n points in R^d."""
     status: Status = field(default=Status.CLOSED_FORM)
-    """Why the making ended."""
+    """Reason why the computation ended."""
 
     @property
     def n(self) -> int:
@@ -62,12 +62,12 @@ class Codebook:
 
     @property
     def min_angle_degrees(self) -> float:
-        """No two rows have a smaller angle, degrees."""
+        """Lower bound on the angles between the rows, in degrees."""
         return cosine_bounds.angle_at_least(self.max_cosine)
 
     @property
     def gap_degrees(self) -> float:
-        """Degrees from the guaranteed angle up to the bound."""
+        """Distance from the guaranteed angle to the upper bound, in degrees."""
         return self.bound.degrees - self.min_angle_degrees
 
     def __repr__(self) -> str:
@@ -80,7 +80,7 @@ class Codebook:
 
 @dataclass(frozen=True)
 class _Found:
-    """A code before it is turned and rounded."""
+    """A code before it is rotated and rounded."""
 
     points: Floats
     max_cosine: float
@@ -102,42 +102,42 @@ def codebook(
     archive: bool | str | Path | Archive = False,
     progress: ProgressCallback = silent,
 ) -> Codebook:
-    """n unit vectors in R^d with a largest cosine as small as can be had in a minute or two, and guaranteed.
+    """Return n unit vectors in R^d with a small, guaranteed largest cosine, in at most a minute or two.
 
-    The first of these that there is: a closed form (the simplex for n <= d + 1, orthoplex points for
-    n <= 2d, polygons); a named code of exactly this size that meets a bound or the best known value. Else the
-    best of these by measured angle: a part of a larger named code or family; the archive's code, if asked
-    for; a solver's, from random points: a search with an exact polish for n (d - 1) <= 1,000, else the
-    soft-min ladder in matrix products, which gives up where it will not beat the others. The codes that
-    are there are compared with the solver's and never fed to it.
+    A closed form is returned if there is one (the simplex for n <= d + 1, orthoplex points for n <= 2d, polygons),
+    or else a named code of exactly this size that meets a bound or the best known value. Otherwise the best of
+    these by measured angle: a part of a larger named code or family; the code of the archive, if asked for; the
+    result of a solver from random points: a search with an exact polish for n (d - 1) <= 1,000, else the soft-min
+    ladder in matrix products, which stops early where it cannot reach a larger angle. Known codes are compared with
+    the result of the solver; they are not its start.
 
     Nothing depends on a clock: the same n, d, seed and settings give the same bits on the same machine.
     On one core: closed forms and named codes take milliseconds, (100, 32) seconds, (1000, 128) ten seconds,
-    (10000, 128) and (2000, 512) a minute or two. Beyond n^2 d = 10^11 the ladder runs only where nothing else
-    is there, or `steps` are asked for. Memory O(n d), never n x n.
+    (10000, 128) and (2000, 512) a minute or two. Beyond n^2 d = 10^11 the ladder runs only where no other code
+    is known, or `steps` is given. Memory O(n d), never n x n.
 
     Args:
         n: number of directions, at least 2.
         d: dimension, at least 2.
         dtype: float16, bfloat16, float32 or float64. The guarantee is for the rows as rounded to it.
-        device: where the tensor is; the work is done on the CPU.
-        requires_grad: of the tensor, a leaf either way.
-        seed: of the rotation, the choice of a part, and the solver's starts; an integer of at least 0.
+        device: device of the tensor; the computation is on the CPU.
+        requires_grad: of the tensor, which is a leaf in both cases.
+        seed: seed of the rotation, the choice of a part, and the starts of the solver; at least 0.
         rotate: turn the code by a random rotation, so that closed forms are not sparse or aligned with axes.
-        starts: of the solver; None for as many as take a few seconds, and at least one.
+        starts: starts of the solver; None for as many as take a few seconds, and at least one.
         steps: L-BFGS iterations on each rung of the ladder at most; None for what fits in about a minute; 20
-            come within some percent. 0 for no solver at all: what is there already, or an error.
-        archive: True for the user's archive, or a folder or `Archive`. Off by default, since what lies in
-            it may change from one day to the next.
-        progress: called as a solver goes on.
+            come within some percent. 0 for no solver: a known code, or an error.
+        archive: True for the user's archive, or a folder or `Archive`. Off by default, since its contents may
+            change.
+        progress: called with the progress of a solver.
 
     Returns:
         The directions, their guaranteed largest cosine, the source, and the bound. Ctrl-C ends the solver:
         the best so far is returned, with that status.
 
     Raises:
-        InvalidParameterError: if a parameter is out of range, or nothing is there and `steps` is 0.
-        DeviceError: if the device is not there.
+        InvalidParameterError: if a parameter is out of range, or no code is known and `steps` is 0.
+        DeviceError: if the device is not available.
 
     Example:
         >>> book = codebook(120, 4)
@@ -169,17 +169,17 @@ def codebook(
 
 
 def rotated(points: Floats, seed: int) -> Floats:
-    """The points turned by a rotation or reflection of R^d, drawn evenly from all of them (Haar).
+    """Return the points after a random rotation or reflection of R^d, uniform over all of them (Haar).
 
-    Coordinates that are zero throughout at the end need no images: k others need k orthonormal vectors, the
-    Q factor of a normal matrix, with signs such that R has a positive diagonal.
+    Only the first k coordinates, those up to the last non-zero one, need images: k orthonormal vectors, the Q factor
+    of a normal matrix, with signs such that R has a positive diagonal.
 
     Args:
         points: shape `(n, d)`. Not modified.
-        seed: of the rotation.
+        seed: seed of the rotation.
 
     Returns:
-        Float64, shape `(n, d)`. Lengths and angles stay, but for rounding.
+        Float64, shape `(n, d)`. Lengths and angles are preserved up to rounding.
 
     References: F. Mezzadri, How to generate random matrices from the classical compact groups, 2007.
     """
@@ -192,7 +192,7 @@ def rotated(points: Floats, seed: int) -> Floats:
 
 
 def _exact(n: int, d: int) -> _Found | None:
-    """The closed form, or a named code of this size that meets the bound or the best known value."""
+    """Return the closed form, or a named code of this size that meets the bound or the best known value."""
     form = closed_form(n, d)
     if form is not None:
         return _Found(form.points(), math.cos(form.angle), f"closed form: {form.name}", Status.CLOSED_FORM)
@@ -219,7 +219,7 @@ def _best(
     archive: Archive | None,
     progress: ProgressCallback,
 ) -> _Found:
-    """The best of what is there and what a solver finds, by measured angle."""
+    """Return the best of the known codes and the result of a solver, by measured angle."""
     best: _Found | None = None
     for found in _ready(n, d, seed, archive):
         if best is None or found.max_cosine < best.max_cosine:
@@ -241,7 +241,7 @@ def _best(
 
 
 def _ready(n: int, d: int, seed: int, archive: Archive | None) -> Iterator[_Found]:
-    """Codes that need no solver, measured."""
+    """Iterate over the known codes, measured."""
     for whole in subcodes.larger_codes(n, d)[:1]:
         points = whole.subcode(n, seed)
         source = f"construction: {'' if whole.n == n else 'part of '}{whole.name} ({whole.n} points)"
@@ -274,7 +274,7 @@ def _solved(
 
 
 def _archive(archive: bool | str | Path | Archive) -> Archive | None:
-    """The archive that is meant."""
+    """Return the archive that the argument names, or None."""
     if isinstance(archive, Archive):
         return archive
     if archive is True or archive is False:
@@ -285,7 +285,7 @@ def _archive(archive: bool | str | Path | Archive) -> Archive | None:
 
 
 def _device(device: str | torch.device) -> torch.device:
-    """The device, checked as far as torch lets us."""
+    """Return the device, after checking it as far as torch allows."""
     text = str(device)
     if text in ("auto", "cpu") or text.startswith("cuda"):
         return resolve_device(text)

@@ -18,7 +18,7 @@ __all__ = ["tammes_"]
 
 
 def tammes_(tensor: Tensor, gain: float = 1.0, seed: int = 0, *, steps: int = 10) -> Tensor:
-    """Fill a weight in place with rows of one length whose smallest angle is as large as can be had.
+    """Fill a weight in place with rows of one length whose minimal angle is as large as a code or the solver gives.
 
     Row k is `tensor[k]`, flattened: the weights of output k of a Linear or Conv layer (of a transposed
     convolution, axis 0 are the inputs). With d entries a row, n rows are the simplex for n <= d + 1, points of
@@ -34,17 +34,18 @@ def tammes_(tensor: Tensor, gain: float = 1.0, seed: int = 0, *, steps: int = 10
         tensor: float16, bfloat16, float32 or float64, two dimensions or more. Filled without gradients.
         gain: length of every row, positive. 1 keeps the variance of independent inputs, sqrt(2) keeps it
             through a ReLU: the lengths that He initialisation has on average.
-        seed: of the rotation and the solver; torch's random state is neither read nor changed.
-        steps: of the solver on each of its nine rungs, for n > 2d. 0 for no solver: quick, but not every size
-            has a code at hand, and for n below some 20 d it is not as good.
+        seed: seed of the rotation and the solver; torch's random state is neither read nor changed.
+        steps: iterations of the solver on each of its nine rungs, for n > 2d. 0 for no solver: quick, but not every
+            size has a known code, and for n below some 20 d the angle is smaller.
 
     Returns:
         The tensor. One row is a random direction; rows of one entry are +gain and -gain in turn, which are
         copies of each other from the third on.
 
     Raises:
-        InvalidParameterError: if the tensor is not such a one, is empty or on the meta device, or the gain
-            is not a positive number that its dtype can hold; if `steps` is 0 and no code is at hand.
+        InvalidParameterError: if the tensor has another dtype or fewer dimensions, is empty or on the meta device;
+            if the gain is no positive number that its dtype can hold; if `steps` is 0 and no code of this size is
+            known.
 
     Example:
         >>> weight = tammes_(torch.empty(4, 3))
@@ -62,7 +63,7 @@ def tammes_(tensor: Tensor, gain: float = 1.0, seed: int = 0, *, steps: int = 10
 
 
 def _check(tensor: object) -> None:
-    """Refuse what cannot hold rows of numbers."""
+    """Refuse a tensor that cannot be filled with rows of numbers."""
     requirement = "a tensor of float16, bfloat16, float32 or float64"
     if not isinstance(tensor, Tensor):
         raise InvalidParameterError("tensor", requirement, type(tensor).__name__)
@@ -85,7 +86,7 @@ def _check(tensor: object) -> None:
 
 
 def _unit_rows(n: int, d: int, seed: int, steps: int) -> Floats:
-    """Unit rows in float64, shape `(n, d)`, for every n and d from 1."""
+    """Return unit rows in float64, shape `(n, d)`, for every n and d from 1."""
     if d == 1:
         return np.where(np.arange(n) % 2 == 0, 1.0, -1.0)[:, None]
     if n == 1:

@@ -1,4 +1,4 @@
-"""Settings of the literature by name, where it differs.
+"""Settings of the regulariser in the literature, by name.
 
 | preset | loss | hidden layers | output layer |
 |---|---|---|---|
@@ -7,16 +7,16 @@
 | `mhe_official` | Riesz-Fisher s = 2 | 1, half-space | 10, full space |
 | `orthogonal_paper` | `||X X^T - I||^2` of the unit rows | 1e-4 | the same |
 
-`mma_paper`, `mhe_paper` and `orthogonal_paper` are what Wang et al. (NeurIPS 2020, section 5) compare;
-`mhe_official` is what the authors of MHE (Liu et al., Learning towards Minimum Hyperspherical Energy,
-NeurIPS 2018) do in their own code. For MHE with s = 0 change the loss: `loss=losses.Logarithmic(sample=0.3)`.
+`mma_paper`, `mhe_paper` and `orthogonal_paper` are the settings that Wang et al. (NeurIPS 2020, section 5) compare;
+`mhe_official` is that of the code of the authors of MHE (Liu et al., Learning towards Minimum Hyperspherical
+Energy, NeurIPS 2018). For MHE with s = 0 change the loss: `loss=losses.Logarithmic(sample=0.3)`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from tammes.base.errors import UnknownNameError
+from tammes.base.validation import check_name
 from tammes.losses.energy import Orthogonal, RieszFisher
 from tammes.losses.nearest import MMA
 
@@ -37,11 +37,9 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def preset(name: str) -> dict[str, Any]:
-    """A copy of the settings of that name.
+    """Return a copy of the settings of that name: arguments of `Regularizer`.
 
     Raises:
         UnknownNameError: if there is no such preset.
     """
-    if not isinstance(name, str) or name not in PRESETS:
-        raise UnknownNameError("preset", str(name), PRESETS)
-    return dict(PRESETS[name])
+    return dict(PRESETS[check_name("preset", name, PRESETS)])

@@ -1,4 +1,4 @@
-"""What the rows of each layer are like: a table to print, a dictionary to log. Measured by the judge."""
+"""Report on the angles of the layers of a model, measured in NumPy float64: a table to print, a dictionary to log."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from tammes.base.errors import InvalidParameterError
-from tammes.base.validation import check_integer
-from tammes.losses.loss import Loss
+from tammes.base.validation import check_optional_integer
 from tammes.nn.inspect.weights import measure
-from tammes.nn.selection import Layer
+from tammes.nn.layer_terms import LayerTerm
+from tammes.nn.selection import parts_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,38 +24,52 @@ __all__ = ["LayerLine", "LayerReport"]
 
 @dataclass(frozen=True)
 class LayerLine:
-    """The rows of one layer, or of one of its parts. Angles are in degrees; None where there are none."""
+    """Measures of the rows of one layer, or of one of its parts. Angles are in degrees; None where there are none."""
 
     layer: str
+    """Name of the layer, with that of the part."""
     rows: int
-    """In all groups."""
+    """Number of rows in all groups."""
     d: int
+    """Entries of a row."""
     groups: int
-    """Sets of rows that do not meet; all that follows is over all of them."""
+    """Number of sets of rows that do not repel each other; the measures below are over all of them."""
     min_angle_degrees: float | None
+    """Minimal angle between two rows of one group."""
     mean_nearest_degrees: float | None
-    """Mean angle of a row to its nearest row: minus the MMA loss."""
+    """Mean angle between a row and its nearest row: minus the MMA loss."""
     bound_degrees: float | None
-    """No rows of this number and width have a larger minimal angle."""
+    """Upper bound on the minimal angle of so many rows of so many entries."""
     zero_rows: int
+    """Number of rows that are zero."""
     duplicates: int
-    """Rows that point the same way as another one."""
+    """Number of rows with the direction of another row."""
     non_finite_rows: int
+    """Number of rows with an entry that is nan or infinite."""
     coef: float
+    """Factor of the loss of the layer."""
     frozen: bool
+    """True if no parameter of the layer requires a gradient."""
 
 
 @dataclass(frozen=True)
 class LayerReport:
-    """The layers of a model in order. `print` shows a table; `to_dict` is JSON-ready."""
+    """Measures of the layers of a model, in order. `print` shows a table; `to_dict` is JSON-ready."""
 
     lines: tuple[LayerLine, ...]
 
     @classmethod
-    def of(cls, terms: Iterable[tuple[Layer, Loss, float]], max_rows: int | None = None) -> LayerReport:
-        """Measure the rows of every layer that has not too many; angles are of lines where its loss is antipodal."""
-        if max_rows is not None:
-            check_integer("max_rows", max_rows, 2)
+    def of(cls, terms: Iterable[LayerTerm], max_rows: int | None = None) -> LayerReport:
+        """Measure the rows of every layer.
+
+        Args:
+            terms: each layer with its loss and coefficient; the angles are between lines if the loss is antipodal.
+            max_rows: layers of more rows are left out; none if None.
+
+        Raises:
+            InvalidParameterError: if `max_rows` is no integer of at least 2, or a weight is on the meta device.
+        """
+        check_optional_integer("max_rows", max_rows, 2)
         lines = []
         for layer, loss, coef in terms:
             rows = layer.rows.weight().detach()
@@ -64,21 +78,18 @@ class LayerReport:
             if max_rows is not None and rows.shape[-2] > max_rows:
                 continue
             keep = [k for k in range(rows.shape[-2]) if k != layer.rows.padding]
-            rows = rows if len(keep) == rows.shape[-2] else rows[..., keep, :]
-            own: dict[str, Any] = {"coef": coef, "frozen": layer.rows.frozen}
+            if len(keep) < rows.shape[-2]:
+                rows = rows[..., keep, :]
             if layer.rows.parts:
-                names = [f"{layer.name}[{part}]" for part in layer.rows.parts]
-                lines += [
-                    _line(name, part[None], antipodal=loss.antipodal, **own)
-                    for name, part in zip(names, rows, strict=True)
-                ]
+                named = [(name, part[None]) for name, part in parts_of(layer, rows)]
             else:
-                sets = rows if rows.ndim == 3 else rows[None]
-                lines.append(_line(layer.name, sets, antipodal=loss.antipodal, **own))
+                named = [(layer.name, rows if rows.ndim == 3 else rows[None])]
+            for name, sets in named:
+                lines.append(_line(name, sets, antipodal=loss.antipodal, coef=coef, frozen=layer.rows.frozen))
         return cls(tuple(lines))
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
-        """The lines by the name of their layer; numbers that are not finite become None."""
+        """Return the lines as dictionaries, by layer; numbers that are not finite become None."""
         return {
             line.layer: {
                 name: None if isinstance(value, float) and not math.isfinite(value) else value
@@ -88,7 +99,7 @@ class LayerReport:
         }
 
     def __rich__(self) -> Table:
-        """A table for a terminal."""
+        """Return a table for a terminal."""
         from rich.table import Table
         from rich.text import Text
 
@@ -117,11 +128,12 @@ class LayerReport:
 
 
 def _degrees(angle: float | None) -> str:
+    """Return an angle as text, or a dash."""
     return "-" if angle is None else f"{angle:.4f}°"
 
 
 def _line(name: str, sets: Tensor, *, antipodal: bool, coef: float, frozen: bool) -> LayerLine:
-    """The sets of rows `(B, n, d)` of one layer, measured."""
+    """Return the measures of the sets of rows `(B, n, d)` of one layer."""
     found = [measure(rows.double().cpu().numpy(), antipodal=antipodal) for rows in sets]
     angles = [one.min_angle_degrees for one in found if one.min_angle_degrees is not None]
     nearest = [one.mean_nearest_angle_degrees for one in found if one.mean_nearest_angle_degrees is not None]
@@ -143,7 +155,7 @@ def _line(name: str, sets: Tensor, *, antipodal: bool, coef: float, frozen: bool
 
 
 def _least(values: list[float]) -> float | None:
-    """The smallest; nan if any is; None of none."""
+    """Return the smallest value, nan if one is nan, None if there is none."""
     if not values:
         return None
     return math.nan if any(math.isnan(value) for value in values) else min(values)

@@ -1,14 +1,14 @@
-"""Which rows a layer has: what one output of the layer reads, flattened, one row an output.
+"""The rows of the weights of a layer: one row for each output, the numbers that this output is computed with.
 
 | layer | rows |
 |---|---|
 | Linear, Bilinear | axis 0 |
 | Conv | axis 0; of a grouped convolution within each group |
 | ConvTranspose | axis 1, within each group |
-| MultiheadAttention | query, key and value of `in_proj_weight` apart |
-| RNN, GRU, LSTM and their cells | each gate apart |
+| MultiheadAttention | query, key and value of `in_proj_weight` are separate sets |
+| RNN, GRU, LSTM and their cells | each gate is a set |
 | Embedding | axis 0, without the padding row; only when asked for |
-| Conv1D of `transformers` | axis 1; query, key and value of `c_attn` apart |
+| Conv1D of `transformers` | axis 1; query, key and value of `c_attn` are separate sets |
 """
 
 from __future__ import annotations
@@ -24,9 +24,18 @@ from torch.nn.utils import parametrize
 
 from tammes.base.errors import InvalidParameterError
 
-__all__ = ["RowSet", "row_sets"]
+__all__ = ["RowSet", "View", "row_sets"]
 
 View = Callable[[Tensor], Tensor]
+"""From a parameter to its rows `(n, d)`, or `(B, n, d)` for B sets of rows that do not repel each other."""
+
+_GATES = {"LSTM": ("i", "f", "g", "o"), "GRU": ("r", "z", "n")}
+_NORMS = (
+    nn.modules.batchnorm._NormBase,
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.PReLU,
+)
 
 
 @dataclass(frozen=True)
@@ -40,16 +49,20 @@ class RowSet:
     module: nn.Module
     parameter: str
     view: View
-    """From the parameter to its rows `(n, d)`, or `(B, n, d)` where rows of B sets do not meet."""
+    """From the parameter to its rows, `(n, d)` or `(B, n, d)`."""
     parts: tuple[str, ...] = ()
-    """Names of the B sets where each counts as a layer of its own; empty where they are groups of one layer."""
+    """Names of the B sets if each counts as a layer of its own; empty if they are groups of one layer."""
     padding: int | None = None
-    """A row that takes no part."""
+    """Index of a row that takes no part: the padding of an embedding."""
     on_request: bool = False
-    """Taken only when asked for by name."""
+    """The rows take part only if the layer is included by name or predicate."""
 
     def weight(self) -> Tensor:
-        """The rows as they are now, connected to the parameters behind them."""
+        """Return the current rows, `(n, d)` or `(B, n, d)`, connected to the parameters behind them.
+
+        Raises:
+            InvalidParameterError: if the view returns anything else.
+        """
         weight = _current(self.module, self.parameter)
         if hasattr(weight, "full_tensor"):  # sharded: FSDP2 and other DTensors
             weight = weight.full_tensor()
@@ -60,7 +73,7 @@ class RowSet:
         return rows
 
     def leaves(self) -> list[nn.Parameter]:
-        """The parameters behind the weight: itself, or what it is computed from."""
+        """Return the parameters behind the weight: itself, or those that it is computed from."""
         module, name = self.module, self.parameter
         if parametrize.is_parametrized(module, name):
             return list(_chain(module, name).parameters())
@@ -70,18 +83,18 @@ class RowSet:
 
     @property
     def frozen(self) -> bool:
-        """Whether no parameter behind the weight learns."""
+        """True if no parameter behind the weight requires a gradient."""
         return not any(leaf.requires_grad for leaf in self.leaves())
 
 
 def _chain(module: nn.Module, name: str) -> parametrize.ParametrizationList:
-    """What a weight is computed by, and from."""
+    """Return the parametrisations of a weight, with their parameters."""
     chains = cast("nn.ModuleDict", module.parametrizations)
     return cast("parametrize.ParametrizationList", chains[name])
 
 
 def _current(module: nn.Module, name: str) -> Tensor:
-    """The weight of that name, without the side effects that a forward pass may have."""
+    """Return the weight of that name, without the side effects that a forward pass may have."""
     if parametrize.is_parametrized(module, name):
         chain = _chain(module, name)
         training = [part.training for part in chain]
@@ -94,7 +107,7 @@ def _current(module: nn.Module, name: str) -> Tensor:
                 part.training = was
     for hook in module._forward_pre_hooks.values():  # the hooks of torch before parametrisations
         if getattr(hook, "_tensor_name", None) == name and hasattr(hook, "apply_mask"):
-            return hook.apply_mask(module)  # type: ignore[no-any-return]  # what lies there has a graph of its own
+            return hook.apply_mask(module)  # type: ignore[no-any-return]  # the attribute belongs to the graph of a forward pass
         if getattr(hook, "name", None) == name and hasattr(hook, "compute_weight"):
             if hasattr(hook, "n_power_iterations"):
                 return hook.compute_weight(module, do_power_iteration=False)  # type: ignore[no-any-return]
@@ -103,14 +116,14 @@ def _current(module: nn.Module, name: str) -> Tensor:
 
 
 def row_sets(module: nn.Module, name: str = "") -> Iterator[RowSet | tuple[str, str]]:
-    """The sets of rows of one module, without those of its children.
+    """Iterate over the sets of rows of one module, without those of its children.
 
     Args:
         module: any module.
-        name: its name in the model, where the kind of layer does not tell the use of its rows.
+        name: its name in the model; it tells the attention weights of `Conv1D` from others.
 
     Yields:
-        A `RowSet`, or (parameter, reason) where a parameter that looks like a weight is left out.
+        A `RowSet`, or (parameter, reason) for a parameter that is left out; the reason is empty where none is due.
     """
     for parameter in _weights(module):
         weight = _stored(module, parameter)
@@ -122,26 +135,34 @@ def row_sets(module: nn.Module, name: str = "") -> Iterator[RowSet | tuple[str, 
         if isinstance(found, str):
             yield parameter, found
         else:
-            shape = _shape_of(found, weight)
-            if shape[-2] < 2 or shape[-1] < 2:
-                many = math.prod(shape[:-2])
-                each = " in each group" if many > 1 and not found.parts else ""
-                what = f"{shape[-2]} row{'s' * (shape[-2] != 1)}" if shape[-2] < 2 else f"rows of {shape[-1]} number"
-                yield parameter, f"no angles: {what}{each}"
+            reason = _without_angles(found, _shape_of(found, weight))
+            if reason:
+                yield parameter, reason
             else:
                 yield found
 
 
+def _without_angles(found: RowSet, shape: torch.Size) -> str:
+    """Return the reason why rows of this shape have no angles; empty if they have."""
+    n, d = shape[-2:]
+    if n >= 2 and d >= 2:
+        return ""
+    each = " in each group" if math.prod(shape[:-2]) > 1 and not found.parts else ""
+    rows = f"{n} row{'' if n == 1 else 's'}" if n < 2 else f"rows of {d} number"
+    return f"no angles: {rows}{each}"
+
+
 def _weights(module: nn.Module) -> list[str]:
-    """Names of the parameters of a module that may be weights, in order."""
+    """Return the names of the parameters of a module that may be weights, in order."""
     names = [name for name, _ in module.named_parameters(recurse=False)]
     if hasattr(module, "parametrizations"):
         names += list(module.parametrizations)  # type: ignore[arg-type]
     found = []
     for name in names:
         plain = name
-        if name.endswith(("_g", "_v", "_orig")) and hasattr(module, name.rpartition("_")[0]):
-            plain = name.rpartition("_")[0]
+        stem = name.rpartition("_")[0]
+        if name.endswith(("_g", "_v", "_orig")) and hasattr(module, stem):
+            plain = stem
         if plain not in found and ("weight" in plain or _is_table(module, plain)):
             found.append(plain)
     if "quantized" in type(module).__module__ and callable(getattr(module, "weight", None)):
@@ -150,13 +171,13 @@ def _weights(module: nn.Module) -> list[str]:
 
 
 def _is_table(module: nn.Module, parameter: str) -> bool:
-    """Whether a parameter of any name may be rows: of a layer of one's own, or a loss that holds class vectors."""
+    """Return True for a parameter of two axes or more, as in custom layers and losses that hold class vectors."""
     value = _stored(module, parameter)
     return isinstance(value, nn.Parameter) and not isinstance(value, nn.UninitializedParameter) and value.ndim > 1
 
 
 def _stored(module: nn.Module, parameter: str) -> object:
-    """A tensor of the weight's shape and kind; of a weight that is computed, one that it is computed from."""
+    """Return the stored tensor of a weight; of a computed weight, one of its shape that it is computed from."""
     if parametrize.is_parametrized(module, parameter):
         leaves = list(_chain(module, parameter).parameters())
         return max(leaves, key=lambda leaf: leaf.numel())
@@ -165,7 +186,7 @@ def _stored(module: nn.Module, parameter: str) -> object:
 
 
 def _unfit(weight: object) -> str:
-    """Why this is no weight with angles; empty if it is one."""
+    """Return the reason why a stored value cannot be measured in angles; empty if it can."""
     if not isinstance(weight, Tensor):
         return "quantised"
     if isinstance(weight, (nn.UninitializedParameter, nn.UninitializedBuffer)):
@@ -184,23 +205,23 @@ def _unfit(weight: object) -> str:
 
 
 def _shape_of(rows: RowSet, weight: object) -> torch.Size:
-    """Shape of the rows, without computing them."""
+    """Return the shape of the rows, without computing them."""
     assert isinstance(weight, Tensor)
     return rows.view(torch.empty(weight.shape, device="meta")).shape
 
 
 def _flat(weight: Tensor) -> Tensor:
-    """Rows along axis 0."""
+    """Return the rows along axis 0, `(n, d)`."""
     return weight.flatten(1)
 
 
 def _in_groups(count: int) -> View:
-    """Rows along axis 0, in so many groups that do not meet: `(count, n / count, d)`."""
+    """Return a view of rows along axis 0 in `count` groups: `(count, n / count, d)`."""
     return lambda weight: weight.reshape(count, weight.shape[0] // count, -1)
 
 
 def _of_kind(module: nn.Module, parameter: str, weight: object, name: str) -> RowSet | str:
-    """The rows of a weight by the kind of its module, or why there are none."""
+    """Return the rows of a weight by the kind of its module, or the reason why there are none."""
     assert isinstance(weight, Tensor)
     if isinstance(module, nn.modules.conv._ConvTransposeNd):
         return RowSet(module, parameter, _transposed(module.groups))
@@ -226,17 +247,8 @@ def _of_kind(module: nn.Module, parameter: str, weight: object, name: str) -> Ro
     return RowSet(module, parameter, _flat, on_request=not known)
 
 
-_GATES = {"LSTM": ("i", "f", "g", "o"), "GRU": ("r", "z", "n")}
-_NORMS = (
-    nn.modules.batchnorm._NormBase,
-    nn.LayerNorm,
-    nn.GroupNorm,
-    nn.PReLU,
-)
-
-
 def _transposed(groups: int) -> View:
-    """Rows along axis 1 of `(in, out / groups, ...)`: of each group its own inputs."""
+    """Return a view of rows along axis 1 of `(in, out / groups, ...)`, each group with its own inputs."""
 
     def view(weight: Tensor) -> Tensor:
         split = weight.reshape(groups, weight.shape[0] // groups, weight.shape[1], -1)

@@ -1,4 +1,4 @@
-"""Which layers of a model take part: found by their kind, chosen by name or predicate, each weight once."""
+"""The layers of a model that take part: found by their kind, chosen by name or predicate, each weight once."""
 
 from __future__ import annotations
 
@@ -16,29 +16,31 @@ from tammes.nn.rows import RowSet, View, row_sets
 __all__ = ["Choice", "Layer", "Layers", "check_present", "find_layers", "parts_of"]
 
 Choice = str | Callable[[str, nn.Module], bool] | Sequence[str | Callable[[str, nn.Module], bool]] | None
-"""Names with wildcards (`"layer4.*"`), predicates of (name, module), or several of either."""
+"""A choice of layers: names with wildcards (`"layer4.*"`), predicates of (name, module), or several of either."""
 
+_EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 _WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A set of rows of a model under its name."""
+    """The rows of one parameter of a model, with their name."""
 
     name: str
-    """As in the model without wrappers; the parameter is named where it is not `weight`."""
+    """Name of the module in the model without wrappers, followed by that of the parameter unless it is `weight`."""
     rows: RowSet
 
 
 @dataclass(frozen=True)
 class Layers:
-    """What was found in a model."""
+    """The layers found in a model."""
 
     chosen: tuple[Layer, ...]
+    """The layers that take part, in the order of the model."""
     output: frozenset[str]
     """Names of the chosen layers that are output layers."""
     skipped: Mapping[str, str]
-    """Weights that are left out, and why."""
+    """Weights that are left out, by name, with the reason."""
 
 
 def find_layers(
@@ -51,12 +53,12 @@ def find_layers(
     embeddings: bool = False,
     views: Mapping[str, View] | None = None,
 ) -> Layers:
-    """The layers of a model whose rows have angles.
+    """Return the layers of a model whose rows have angles.
 
     Args:
         model: any module; the names that wrappers (compiled, DDP, FSDP2) add are not seen.
-        include: only these layers; also the way to ask for an embedding or an unknown kind of layer.
-        exclude: not these.
+        include: only these layers; embeddings and unknown kinds of layers need it.
+        exclude: layers to leave out.
         output: the output layers; the last one of the model by default.
         first_layer: whether the first layer takes part.
         embeddings: whether embeddings take part.
@@ -83,7 +85,7 @@ def find_layers(
                 skipped[layer.name] = f"{what}: taken when it is asked for"
         found = [layer for layer in found if layer.name not in skipped]
     chosen = []
-    seen: dict[tuple[int, ...], str] = {}
+    seen: dict[tuple[int, ...], str] = {}  # by the parameters behind the rows: tied weights are taken once
     for layer in found:
         identity = tuple(id(leaf) for leaf in layer.rows.leaves())
         if include is not None and not _matches(include, layer):
@@ -106,11 +108,8 @@ def find_layers(
     return Layers(tuple(chosen), frozenset(layer.name for layer in outputs), skipped)
 
 
-_EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
-
-
 def _all_layers(model: nn.Module, views: Mapping[str, View]) -> tuple[list[Layer], dict[str, str]]:
-    """Every set of rows of a model in order, and what is left out for what it is."""
+    """Return every set of rows of a model in order, and the weights that have none, with the reason."""
     found: list[Layer] = []
     skipped: dict[str, str] = {}
     used = set()
@@ -150,7 +149,7 @@ def _check_names(option: str, choice: Choice, known: Sequence[str]) -> None:
 
 
 def _parts(choice: Choice) -> Iterator[str | Callable[[str, nn.Module], bool]]:
-    """Each name or predicate of a choice."""
+    """Iterate over the names and predicates of a choice."""
     if choice is None:
         return
     if isinstance(choice, str) or callable(choice):
@@ -162,12 +161,12 @@ def _parts(choice: Choice) -> Iterator[str | Callable[[str, nn.Module], bool]]:
 
 
 def _named(pattern: str, name: str) -> bool:
-    """Whether a pattern means a layer: itself, or a module that holds it."""
+    """Return True if a pattern matches a layer or a module that holds it."""
     return fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(name, f"{pattern}.*")
 
 
 def _matches(choice: Choice, layer: Layer) -> bool:
-    """Whether any part of a choice means this layer."""
+    """Return True if any part of a choice matches the layer."""
     return any(
         _named(part, layer.name) if isinstance(part, str) else bool(part(layer.name, layer.rows.module))
         for part in _parts(choice)
@@ -175,7 +174,7 @@ def _matches(choice: Choice, layer: Layer) -> bool:
 
 
 def check_present(model: nn.Module, layers: Sequence[Layer]) -> None:
-    """Refuse layers that have left their model since: nobody trains them any more.
+    """Refuse layers that have left their model since they were found: no optimiser trains them.
 
     Raises:
         InvalidParameterError: if the module of a layer was replaced, or its parameter deleted.
@@ -190,10 +189,18 @@ def check_present(model: nn.Module, layers: Sequence[Layer]) -> None:
 
 
 def parts_of(layer: Layer, rows: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """Each set of rows `(n, d)` of a layer under its own name: parts by their names, groups by number."""
+    """Iterate over the sets of rows of a layer, each with its name.
+
+    Args:
+        layer: the layer.
+        rows: its rows, `(n, d)` or `(B, n, d)`.
+
+    Yields:
+        Name and rows `(n, d)`; the name ends in that of the part, or in the number of the group.
+    """
     if rows.ndim == 2:
         yield layer.name, rows
         return
     names = layer.rows.parts or [f"group {k}" for k in range(len(rows))]
-    for part, some in zip(names, rows, strict=True):
-        yield f"{layer.name}[{part}]", some
+    for name, part in zip(names, rows, strict=True):
+        yield f"{layer.name}[{name}]", part

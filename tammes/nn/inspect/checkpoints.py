@@ -1,7 +1,7 @@
-"""Checkpoints of networks: the state dict in a file, found without running anything that the file holds.
+"""Checkpoints of networks: reads the state dict in a file without running code that the file holds.
 
-Files of `torch.save` are read with `weights_only=True`, always: a pickle can run any code, and no
-angle is worth that. The content tells the format, whatever the file is called.
+Files of `torch.save` are always read with `weights_only=True`, since a pickle can run any code. The format is
+recognised by the content, not by the name of the file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from tammes.base.errors import FileAccessError, FileFormatError
-from tammes.nn.inspect.layers import Layer, layers
+from tammes.nn.inspect.state_dict import StoredLayer, stored_layers
 
 __all__ = ["STATE_KEYS", "read_checkpoint", "read_layers"]
 
@@ -35,24 +35,24 @@ STATE_KEYS = (
     "state_dict_ema",
     "params_ema",
 )
-"""Where trainers keep the state dict of the model; the first of these that holds tensors is read."""
+"""Keys under which trainers keep the state dict of the model; the first one that holds tensors is read."""
 
 _WRAPPERS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}  # anywhere in a name
-_DEPTH = 4  # mappings inside mappings that are looked into
+_DEPTH = 4  # levels of nested mappings that are searched
 _REMEDY = "Save the weights alone: `torch.save(model.state_dict(), FILE)`."
 
 
 def read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
-    """The tensors of the model in a file of `torch.save` or of safetensors, by name, on the CPU.
+    """Return the tensors of the model in a file of `torch.save` or of safetensors, by name, on the CPU.
 
-    The state dict is the file itself, or lies under one of `STATE_KEYS`; where it is in several parts under
-    other names, as of a generator and a discriminator, all are taken and the part's name begins theirs. The
-    names lose what wrappers add: `module.` in front, `_orig_mod.`, `_fsdp_wrapped_module.` and
+    The state dict is the whole document, or lies under one of `STATE_KEYS`. Where it is in several parts under
+    other names, as of a generator and a discriminator, all are read, with the name of the part as a prefix. The
+    names that wrappers add are removed: `module.` in front, `_orig_mod.`, `_fsdp_wrapped_module.` and
     `_checkpoint_wrapped_module.` anywhere.
 
     Args:
         path: `.pt`, `.pth`, `.bin`, `.ckpt`, `.safetensors`, or any other name. Mapped into memory where the
-            format allows it, so that only what is measured is read.
+            format allows it, so that only the tensors that are used are read.
 
     Raises:
         FileAccessError: if the file cannot be read, or safetensors is not installed.
@@ -75,14 +75,19 @@ def read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
     return _unwrapped(found)
 
 
-def read_layers(path: str | Path) -> tuple[list[Layer], dict[str, str]]:
-    """The weights of the model in a file, and why each of its other tensors is none: `layers.layers`.
+def read_layers(path: str | Path) -> tuple[list[StoredLayer], dict[str, str]]:
+    """Return the weights of the model in a file, and the reason why each of its other tensors is none.
+
+    See `stored_layers` for the rows of each weight.
+
+    Args:
+        path: as in `read_checkpoint`.
 
     Raises:
         FileAccessError: as `read_checkpoint`.
         FileFormatError: as `read_checkpoint`, and if no tensor is a weight of two or more rows.
     """
-    found, skipped = layers(read_checkpoint(path))
+    found, skipped = stored_layers(read_checkpoint(path))
     if not found:
         name, reason = next(iter(skipped.items()), ("no tensor", "the file holds none"))
         raise FileFormatError(path, f"no weights of two or more rows among {len(skipped)} tensors ({name}: {reason})")
@@ -90,11 +95,11 @@ def read_layers(path: str | Path) -> tuple[list[Layer], dict[str, str]]:
 
 
 def _head(path: Path) -> bytes:
-    """The first bytes of a regular file that is not empty."""
+    """Return the first bytes of a regular file that is not empty."""
     try:
         mode = path.stat().st_mode
         head = b""
-        if stat.S_ISREG(mode):  # a pipe would be waited for
+        if stat.S_ISREG(mode):  # opening a pipe would block
             with path.open("rb") as stream:
                 head = stream.read(32)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
@@ -110,6 +115,7 @@ def _head(path: Path) -> bytes:
 
 
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a safetensors file."""
     try:
         from safetensors import safe_open
     except ImportError:
@@ -124,6 +130,7 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _read_torch(path: Path, *, mapped: bool) -> object:
+    """Return the document in a file of `torch.save`, without running code."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -143,13 +150,13 @@ def _read_torch(path: Path, *, mapped: bool) -> object:
 
 
 def _one_line(error: Exception) -> str:
-    """The first sentence of a message of a library, without the advice that may follow."""
+    """Return the first sentence of a message of a library, without the advice that may follow."""
     text = re.split(r"\. |\n|: \[enforce|: This is", str(error).strip())[0]
     return _printable(" ".join(text.split())[:120]).rstrip(".") or type(error).__name__
 
 
 def _state_of(document: object, depth: int = 0) -> dict[str, torch.Tensor]:
-    """Names and tensors of the model somewhere in what a trainer has saved; empty if there are none."""
+    """Return the tensors of the model in what a trainer has saved, by name; empty if there are none."""
     if not isinstance(document, Mapping) or depth > _DEPTH:
         return {}
     for key in STATE_KEYS:
@@ -168,7 +175,7 @@ def _state_of(document: object, depth: int = 0) -> dict[str, torch.Tensor]:
 
 
 def _described(document: object) -> str:
-    """What a file holds instead of a state dict, in a few words."""
+    """Return a short description of a document that holds no state dict."""
     if isinstance(document, Mapping):
         if not document:
             return "an empty mapping"
@@ -184,7 +191,7 @@ def _described(document: object) -> str:
 
 
 def _unwrapped(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The same tensors by the names that the model gave them; names that would coincide stay."""
+    """Return the same tensors without the names of wrappers; names that would coincide are kept."""
     short = {name: _name_inside(name) for name in state}
     taken: dict[str, int] = {}
     for name in short.values():
@@ -193,7 +200,7 @@ def _unwrapped(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def _name_inside(name: str) -> str:
-    """A name without the names of wrappers."""
+    """Return a name without the names of wrappers."""
     parts = [part for part in name.split(".") if part not in _WRAPPERS]
     while len(parts) > 1 and parts[0] == "module":
         parts = parts[1:]
@@ -201,5 +208,5 @@ def _name_inside(name: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """Text without what would steer a terminal: a file may hold any name."""
+    """Return text without control characters of a terminal: a file may hold any name."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

@@ -20,20 +20,23 @@ if TYPE_CHECKING:
 __all__ = ["MOST_NAMES", "plot_cosines", "plot_layers"]
 
 MOST_NAMES = 40
-"""Layers whose names stand below the axis; of more, their numbers do."""
+"""Largest number of layers that are named on the axis; more layers are numbered."""
 
 _STYLES = [(COLORS["mma"], "o"), (COLORS["cosine"], "s"), (COLORS["riesz-fisher"], "^"), (COLORS["logarithmic"], "D")]
 _FAINT = "#9aa7ad"
-_NAME = 34  # letters of a name that are shown
-_BARS = 80  # bins over the range of the cosines, at most
+_NAME = 34  # characters of a name that are shown
+_BARS = 80  # largest number of bins over the range of the cosines
 
 
 def plot_layers(checkpoints: Sequence[tuple[str, Mapping[str, RowMeasure]]]) -> Figure:
-    """The minimal angle of every layer, a curve a checkpoint, with what is possible: the paper's Supplement D.
+    """Draw the minimal angle of every layer, one curve for each checkpoint, with upper bounds: Supplement D.
 
     Args:
-        checkpoints: a label each, and the measurements by name of layer. Layers stand in the order of the
-            first checkpoint; those that only others have follow. An angle that is not there leaves a gap.
+        checkpoints: label and measures, by the name of the layer, of each checkpoint. Layers are in the order of the
+            first checkpoint; those of others follow. A missing angle leaves a gap.
+
+    Returns:
+        A figure of matplotlib, in degrees.
 
     Raises:
         InvalidParameterError: if there is no layer.
@@ -49,7 +52,8 @@ def plot_layers(checkpoints: Sequence[tuple[str, Mapping[str, RowMeasure]]]) -> 
     figure = Figure(figsize=(float(np.clip(2.5 + 0.3 * len(names), 6.4, 13.0)), 4.8), layout="constrained")
     axes = figure.subplots()
     limits: set[tuple[int, float]] = set()
-    seen, curves, labels = [90.0], [], []
+    seen = [90.0]  # angles that the axis must show
+    curves, labels = [], []
     for k, (label, measures) in enumerate(checkpoints):
         color, marker = _STYLES[k % len(_STYLES)]
         found = [measures.get(name) for name in names]
@@ -77,12 +81,15 @@ def plot_layers(checkpoints: Sequence[tuple[str, Mapping[str, RowMeasure]]]) -> 
 
 
 def plot_cosines(histograms: Sequence[tuple[str, CosineHistogram]], title: str = "") -> Figure:
-    """Histogram of the cosines between the rows of one layer, with the pairs above a threshold: the paper's Figure 1.
+    """Draw histograms of the cosines between the rows of one layer, with the threshold: the paper's Figure 1.
 
     Args:
-        histograms: a label each, drawn over each other; all with the same bins and threshold. Many narrow bins
-            (2,000, say) are joined to fewer that fit the range of the cosines.
-        title: above the figure, as it is.
+        histograms: label and histogram of each network, drawn over each other; all with the same bins and threshold.
+            Many narrow bins (2,000, say) are joined to at most 80 over the range of the cosines.
+        title: title of the figure, not read as a formula.
+
+    Returns:
+        A figure of matplotlib.
 
     Raises:
         InvalidParameterError: if no histogram has a pair, or their bins or thresholds differ.
@@ -118,7 +125,7 @@ def plot_cosines(histograms: Sequence[tuple[str, CosineHistogram]], title: str =
 
 
 def _shown(names: Sequence[str]) -> list[str]:
-    """Names for an axis: without the `.weight` that nearly all have, and without the middle if they are long."""
+    """Return names for an axis: without `.weight` at the end, and without the middle if they are long."""
     short = [name.removesuffix(".weight") or name for name in names]
     short = short if len(set(short)) == len(names) else list(names)
     head, tail = _NAME // 2 - 1, _NAME // 2
@@ -126,12 +133,12 @@ def _shown(names: Sequence[str]) -> list[str]:
 
 
 def _literal(text: str) -> str:
-    """Text that is no formula, whatever is in it."""
+    """Return text in which matplotlib finds no formula."""
     return text.replace("$", r"\$")
 
 
 def _joined(histograms: Sequence[tuple[str, CosineHistogram]]) -> tuple[Floats, list[NDArray[np.int64]]]:
-    """Bins joined to `_BARS` or fewer over the range that holds pairs: edges, and counts of each histogram."""
+    """Join bins to at most `_BARS` over the range that holds pairs; return edges, and counts of each histogram."""
     total = np.sum([histogram.counts for _, histogram in histograms], axis=0)
     filled = np.flatnonzero(total)
     width = -(-int(filled[-1] - filled[0] + 1) // _BARS)

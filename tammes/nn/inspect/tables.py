@@ -1,108 +1,50 @@
-"""What was measured of a network, layer by layer: the record, the table, the sentences below it."""
+"""Tables of the measured layers of one network or two, with the remarks and the summary below them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tammes.nn.inspect.weights import CosineHistogram, RowMeasure
+from tammes.nn.inspect.inspection import Inspection
+from tammes.nn.inspect.weights import RowMeasure
 
-__all__ = ["Inspection", "layer_block", "layers_block"]
+__all__ = ["layer_table", "layers_table"]
 
-_EXPECTED = ("a vector", "a single number", "no real numbers", "lengths of", "mask of", "tied with")  # no remark
-_INDICES = 8  # zero rows that are named
-_REMARKS = 12  # tensors left out that are named
+_EXPECTED = ("a vector", "a single number", "no real numbers", "lengths of", "mask of", "tied with")
+"""Beginnings of the reasons for which a tensor is left out without a remark."""
 
-
-@dataclass(frozen=True)
-class Inspection:
-    """The layers of one network: a measurement each, and what should be said of them."""
-
-    label: str
-    """How the network is called in tables and pictures."""
-    measures: Mapping[str, RowMeasure]
-    """By name of layer, in order."""
-    notes: Mapping[str, str] = field(default_factory=dict)
-    """By name of layer; empty notes are not shown."""
-    skipped: Mapping[str, str] = field(default_factory=dict)
-    """Why a tensor is no layer, by its name."""
-    cosines: Mapping[str, CosineHistogram] = field(default_factory=dict)
-    """Of the layers whose pairs were counted."""
-
-    @property
-    def angles(self) -> dict[str, float]:
-        """Minimal angles in degrees, of the layers that have one."""
-        found = {name: measure.min_angle_degrees for name, measure in self.measures.items() if not measure.reason}
-        return {name: angle for name, angle in found.items() if angle is not None}
-
-    @property
-    def smallest(self) -> str | None:
-        """The layer with the smallest minimal angle."""
-        angles = self.angles
-        return min(angles, key=lambda name: angles[name]) if angles else None
-
-    @property
-    def mean_min_angle_degrees(self) -> float | None:
-        """The mean minimal angle of the layers that have one."""
-        angles = self.angles
-        return math.fsum(angles.values()) / len(angles) if angles else None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything, JSON-ready."""
-        layers = []
-        for name, measure in self.measures.items():
-            layer = {"name": name, **measure.to_dict(), "note": self.notes.get(name) or None}
-            if name in self.cosines:
-                found = self.cosines[name]
-                layer["cosines"] = {
-                    "range": [float(found.edges[0]), float(found.edges[-1])],
-                    "counts": found.counts.tolist(),
-                    "pairs": found.pairs,
-                    "threshold": found.threshold,
-                    "above": found.above,
-                }
-            layers.append(layer)
-        return {
-            "label": self.label,
-            "layers": layers,
-            "skipped": dict(self.skipped),
-            "smallest": self.smallest,
-            "smallest_min_angle_degrees": None if self.smallest is None else self.angles[self.smallest],
-            "mean_min_angle_degrees": self.mean_min_angle_degrees,
-        }
+_INDICES = 8  # zero rows that are listed
+_REMARKS = 12  # tensors left out that are listed
 
 
-def layers_block(networks: Sequence[Inspection]) -> RenderableType:
-    """A line a layer, then remarks, then the smallest and the mean minimal angle.
+def layers_table(networks: Sequence[Inspection]) -> RenderableType:
+    """Return a table with a line for each layer, followed by remarks and the smallest and mean minimal angle.
 
     Args:
-        networks: one, with all columns; or two, with their minimal angles side by side and the difference
-            (second minus first). Layers are matched by name.
+        networks: one network; or two, with their minimal angles side by side and the difference (second minus
+            first) in place of the mean angle to the nearest row. Layers are matched by name.
     """
     names = list(dict.fromkeys(name for network in networks for name in network.measures))
     several = len(networks) > 1
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("layer", overflow="fold")
-    angles = [network.label for network in networks] if several else ["minimal angle"]
-    middle = ["difference"] if several else ["mean nearest"]
-    for heading in ("rows", "d", *angles, *middle, "bound", "zero rows", "duplicates"):
+    angles = [*(network.label for network in networks), "difference"] if several else ["minimal angle", "mean nearest"]
+    for heading in ("rows", "d", *angles, "bound", "zero rows", "duplicates"):
         table.add_column(heading, justify="right")
     for name in names:
         found = [network.measures.get(name) for network in networks]
         shown = [measure for measure in found if measure is not None]
-        between = _difference(found) if several else _degrees(shown[0].mean_nearest_angle_degrees)
+        last_angle = _difference(found) if several else _degrees(shown[0].mean_nearest_angle_degrees)
         table.add_row(
             name,
             _each(measure.n for measure in shown),
             _each(measure.d for measure in shown),
             *(_degrees(None if measure is None else measure.min_angle_degrees) for measure in found),
-            between,
+            last_angle,
             _each("–" if measure.bound is None else _degrees(measure.bound.degrees) for measure in shown),
             _each(len(measure.zero_rows) for measure in shown),
             _each(measure.duplicates for measure in shown),
@@ -110,12 +52,12 @@ def layers_block(networks: Sequence[Inspection]) -> RenderableType:
     return Group(table, *(_line(*remark) for remark in _remarks(networks)), *_summary(networks))
 
 
-def layer_block(networks: Sequence[Inspection], name: str) -> RenderableType:
-    """All that is known of one layer, a column a network.
+def layer_table(networks: Sequence[Inspection], name: str) -> RenderableType:
+    """Return a table of all measures of one layer, with a column for each network.
 
     Args:
         networks: each with a layer of that name.
-        name: of the layer.
+        name: name of the layer.
     """
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
@@ -138,44 +80,48 @@ def layer_block(networks: Sequence[Inspection], name: str) -> RenderableType:
     return Group(Text(name, style="bold"), table)
 
 
-def _each(values: Any) -> str:
-    """The value that all have, or each one."""
+def _each(values: Iterable[object]) -> str:
+    """Return the common value, or a list of all values if they differ."""
     shown = [str(value) for value in values]
     return shown[0] if len(set(shown)) == 1 else ", ".join(shown)
 
 
 def _decimals(value: float | None, digits: int, unit: str = "") -> str:
-    """A number, `nan`, or a dash where there is none."""
+    """Return a number as text, `nan`, or a dash for None."""
     if value is None:
         return "–"
     return "nan" if math.isnan(value) else f"{value:.{digits}f}{unit}"
 
 
 def _degrees(value: float | None, digits: int = 4) -> str:
+    """Return an angle in degrees as text, or a dash."""
     return _decimals(value, digits, "°")
 
 
 def _angle(measure: RowMeasure) -> str:
+    """Return the minimal angle as text, or the reason why there is none."""
     return f"none: {measure.reason}" if measure.reason else _degrees(measure.min_angle_degrees, 12)
 
 
 def _pair(measure: RowMeasure) -> str:
+    """Return the indices of the closest rows, or a dash."""
     return "–" if measure.closest_pair is None else f"{measure.closest_pair[0]}, {measure.closest_pair[1]}"
 
 
 def _bound(measure: RowMeasure) -> str:
+    """Return the upper bound with its name, or a dash."""
     return "–" if measure.bound is None else f"{measure.bound.degrees:.6f}°   ({measure.bound.name})"
 
 
 def _zeros(measure: RowMeasure) -> str:
-    """How many, and the first of them."""
+    """Return the number of zero rows and the indices of the first ones."""
     zeros = measure.zero_rows
     named = ", ".join(map(str, zeros[:_INDICES])) + (", ..." if len(zeros) > _INDICES else "")
     return f"{len(zeros)}: {named}" if zeros else "0"
 
 
 def _difference(found: Sequence[RowMeasure | None]) -> str:
-    """Last minus first, with its sign."""
+    """Return the last minimal angle minus the first, with its sign, or a dash."""
     ends = [None if measure is None else measure.min_angle_degrees for measure in (found[0], found[-1])]
     if ends[0] is None or ends[1] is None:
         return "–"
@@ -184,30 +130,31 @@ def _difference(found: Sequence[RowMeasure | None]) -> str:
 
 
 def _line(kind: str, text: str) -> Text:
+    """Return a remark, its kind printed faintly."""
     return Text.assemble((f"{kind}  ", "dim"), text)
 
 
 def _remarks(networks: Sequence[Inspection]) -> list[tuple[str, str]]:
-    """Notes, reasons why an angle is not there, and tensors left out that one may look for."""
+    """Return kind and text of the notes, the reasons why angles are missing, and the unexpected omissions."""
     remarks: list[tuple[str, str]] = []
     for network in networks:
         of = f" of {network.label}" if len(networks) > 1 else ""
-        said: dict[str, list[str]] = {}
+        layers_of: dict[str, list[str]] = {}  # by the text of the note
         for name, measure in network.measures.items():
             for text in filter(None, (measure.reason, network.notes.get(name, ""))):
-                said.setdefault(text, []).append(name)
-        for text, names in said.items():
+                layers_of.setdefault(text, []).append(name)
+        for text, names in layers_of.items():
             others = f" and {len(names) - 1} more" if len(names) > 1 else ""
             remarks.append((f"note{of}", f"{names[0]}{others}: {text}"))
-        out = [(name, reason) for name, reason in network.skipped.items() if not reason.startswith(_EXPECTED)]
-        remarks += [(f"left out{of}", f"{name}: {reason}") for name, reason in out[:_REMARKS]]
-        if len(out) > _REMARKS:
-            remarks.append((f"left out{of}", f"{len(out) - _REMARKS} more; --json names them all"))
+        omitted = [(name, reason) for name, reason in network.skipped.items() if not reason.startswith(_EXPECTED)]
+        remarks += [(f"left out{of}", f"{name}: {reason}") for name, reason in omitted[:_REMARKS]]
+        if len(omitted) > _REMARKS:
+            remarks.append((f"left out{of}", f"{len(omitted) - _REMARKS} more; --json names them all"))
     return remarks
 
 
 def _summary(networks: Sequence[Inspection]) -> list[Text]:
-    """The smallest and the mean minimal angle of each network."""
+    """Return lines with the smallest and the mean minimal angle of each network."""
     lines = []
     for network in networks:
         of = f" of {network.label}" if len(networks) > 1 else ""

@@ -1,7 +1,7 @@
-"""The rows of a weight as a spherical code: what can be measured on neurons, filters, class vectors.
+"""Measures of the rows of a weight (neurons, filters, class vectors) as a spherical code: angles and cosines.
 
-A weight is no code: its rows have any length, some may be zero, copies or not finite, and there may
-be one of them alone. Nothing here refuses such rows; what cannot be measured is left out, and said.
+The rows of a weight have any length; some may be zero, copies of others or not finite, and there may be only
+one row. `measure` accepts all of these, and the result says what could not be measured.
 """
 
 from __future__ import annotations
@@ -25,39 +25,39 @@ from tammes.bounds.bound import Bound
 __all__ = ["DUPLICATE_ANGLE", "CosineHistogram", "RowMeasure", "cosine_histogram", "count_above", "measure"]
 
 DUPLICATE_ANGLE = 1e-6
-"""Rows nearer than this (radians) point the same way: ten times what float32 rounds a copy by."""
+"""Rows at a smaller angle (radians) count as duplicates: ten times the rounding error of a copy in float32."""
 
-_BLOCK = 1 << 22  # cosines held at once: 32 MiB
+_BLOCK = 1 << 22  # cosines held at once by default: 32 MiB
 
 
 @dataclass(frozen=True)
 class RowMeasure:
-    """What `measure` finds on the rows of one weight. Angles are in radians unless the name says degrees.
+    """Measures of the rows of one weight. Angles are in radians unless the name says degrees.
 
     All angles are None where there are none (fewer than two rows that are not zero, or d < 2), and
     nan where a row is not finite.
     """
 
     n: int
-    """All rows."""
+    """Number of all rows."""
     d: int
-    """Numbers in a row."""
+    """Entries of a row."""
     zero_rows: tuple[int, ...]
-    """Which rows are zero; they point nowhere, and take part in no angle."""
+    """Indices of the rows that are zero; they take part in no angle."""
     non_finite_rows: int
-    """How many rows hold nan or infinity."""
+    """Number of rows with an entry that is nan or infinite."""
     duplicates: int
-    """How many rows point the same way as another one, to `DUPLICATE_ANGLE`."""
+    """Number of rows at an angle below `DUPLICATE_ANGLE` to another row."""
     min_angle: float | None
-    """The smallest angle between two rows."""
+    """Smallest angle between two rows."""
     mean_nearest_angle: float | None
-    """The mean over rows of the angle to the nearest other row: minus the MMA loss."""
+    """Mean over the rows of the angle to the nearest other row: minus the MMA loss."""
     closest_pair: tuple[int, int] | None
-    """Rows i < j at the minimal angle, numbered as in the weight."""
+    """Indices i < j of two rows at the minimal angle."""
     bound: Bound | None
-    """No (n - zero rows) rows in R^d have a minimal angle above."""
+    """Upper bound on the minimal angle of so many non-zero rows in R^d."""
     antipodal: bool = False
-    """Whether the angles are those between the lines through the rows, at most 90 degrees."""
+    """True if the angles are those between the lines through the rows, at most 90 degrees."""
 
     @property
     def min_angle_degrees(self) -> float | None:
@@ -76,7 +76,7 @@ class RowMeasure:
 
     @property
     def reason(self) -> str:
-        """Why there is no angle; empty where there is one."""
+        """Reason why there is no angle; empty if there is one."""
         if self.non_finite_rows:
             return f"{self.non_finite_rows} row{' is' if self.non_finite_rows == 1 else 's are'} not finite"
         if self.d < 2:
@@ -85,17 +85,15 @@ class RowMeasure:
         return "" if usable > 1 else f"{usable or 'no'} row{'' if usable == 1 else 's'} other than zero: no pair"
 
     def to_dict(self) -> dict[str, Any]:
-        """The measurements as JSON-ready values, in radians and degrees; nan becomes None, with the reason."""
-        numbers = {
-            name: None if value is None or math.isnan(value) else value
-            for name in ("min_angle", "min_angle_degrees", "mean_nearest_angle", "mean_nearest_angle_degrees")
-            for value in [getattr(self, name)]
-        }
+        """Return the measures as JSON-ready values, in radians and degrees; nan becomes None, with the reason."""
         return {
             "n": self.n,
             "d": self.d,
-            **numbers,
-            "max_cosine": None if numbers["min_angle"] is None else self.max_cosine,
+            "min_angle": _without_nan(self.min_angle),
+            "min_angle_degrees": _without_nan(self.min_angle_degrees),
+            "mean_nearest_angle": _without_nan(self.mean_nearest_angle),
+            "mean_nearest_angle_degrees": _without_nan(self.mean_nearest_angle_degrees),
+            "max_cosine": _without_nan(self.max_cosine),
             "closest_pair": None if self.closest_pair is None else list(self.closest_pair),
             "bound_degrees": None if self.bound is None else self.bound.degrees,
             "bound_name": None if self.bound is None else self.bound.name,
@@ -109,30 +107,30 @@ class RowMeasure:
 
 @dataclass(frozen=True)
 class CosineHistogram:
-    """Cosines of all pairs of rows, counted."""
+    """Histogram of the cosines of all pairs of rows."""
 
     edges: Floats
-    """`(bins + 1,)` from -1 to 1; a bin holds its left edge, the last one both."""
+    """Edges of the bins, `(bins + 1,)`, from -1 to 1; a bin includes its left edge, the last one both."""
     counts: NDArray[np.int64]
-    """`(bins,)` pairs."""
+    """Number of pairs in each bin, `(bins,)`."""
     threshold: float
-    """What `above` compares with."""
+    """Cosine above which pairs are counted in `above`."""
     above: int
-    """Pairs with a cosine above `threshold`."""
+    """Number of pairs with a cosine above `threshold`."""
 
     @property
     def pairs(self) -> int:
-        """All pairs of rows that are not zero."""
+        """Number of pairs of rows that are not zero."""
         return int(self.counts.sum())
 
     @property
     def share_above(self) -> float:
-        """`above / pairs`; 0 without pairs."""
+        """Share of the pairs above the threshold, `above / pairs`; 0 without pairs."""
         return self.above / self.pairs if self.pairs else 0.0
 
     @property
     def sentence(self) -> str:
-        """How many of how many pairs are above the threshold."""
+        """Sentence that states how many of the pairs are above the threshold."""
         share = f"{100.0 * self.share_above:.3g} %"
         return f"{self.above:,} of {self.pairs:,} pairs above {self.threshold:g} ({share})"
 
@@ -144,18 +142,18 @@ def measure(
     antipodal: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> RowMeasure:
-    """What the rows of a weight are: their minimal angle, and all that keeps it from being one.
+    """Measure the minimal angle, the mean nearest angle, the duplicates and the zero rows of a weight.
 
     Cost: O(n^2 d) time, O(n d) memory beyond one block of cosines; four times the time with `antipodal`.
 
     Args:
         rows: shape `(n, d)`, real numbers of any length and type; measured in float64. Not modified.
         bound: compare with the smallest of the bounds that take milliseconds.
-        antipodal: angles between the lines through the rows: a row and its opposite are one.
-        progress: called now and then with the number of rows that are done (twice as many with `antipodal`).
+        antipodal: measure the lines through the rows: a row and its opposite are the same line.
+        progress: called repeatedly with the number of rows that are done (twice as many with `antipodal`).
 
     Returns:
-        The measurements; see `RowMeasure` for what is None or nan when.
+        The measures; `RowMeasure` says when they are None or nan.
 
     Raises:
         InvalidParameterError: if `rows` is no two-dimensional array of real numbers.
@@ -170,28 +168,39 @@ def measure(
     non_finite, used = _usable(array)
     zero = tuple(np.setdiff1d(np.arange(n), used, assume_unique=True).tolist())
     count = len(used)
-    limit = None
+    upper_bound = None
     if bound and count >= 2 and d >= 2:
-        limit = best.lines(2 * count, d) if antipodal else best.upper_bound(count, d)
+        upper_bound = best.lines(2 * count, d) if antipodal else best.upper_bound(count, d)
     if non_finite or count < 2 or d < 2:
-        nothing = math.nan if non_finite else None
-        return RowMeasure(n, d, zero, non_finite, 0, nothing, nothing, None, limit, antipodal)
+        missing = math.nan if non_finite else None
+        return RowMeasure(
+            n=n,
+            d=d,
+            zero_rows=zero,
+            non_finite_rows=non_finite,
+            duplicates=0,
+            min_angle=missing,
+            mean_nearest_angle=missing,
+            closest_pair=None,
+            bound=upper_bound,
+            antipodal=antipodal,
+        )
     points = geometry.as_points(array if count == n else array[used], normalize=True)
     angles, partners = _nearest(np.concatenate([points, -points]) if antipodal else points, progress)
     angles, partners = angles[:count], partners[:count] % count
     i = int(angles.argmin())
-    pair = sorted((int(used[i]), int(used[partners[i]])))
+    first, second = sorted((int(used[i]), int(used[partners[i]])))
     return RowMeasure(
-        n,
-        d,
-        zero,
-        0,
-        int(np.count_nonzero(angles < DUPLICATE_ANGLE)),
-        float(angles[i]),
-        float(angles.mean()),
-        (pair[0], pair[1]),
-        limit,
-        antipodal,
+        n=n,
+        d=d,
+        zero_rows=zero,
+        non_finite_rows=0,
+        duplicates=int(np.count_nonzero(angles < DUPLICATE_ANGLE)),
+        min_angle=float(angles[i]),
+        mean_nearest_angle=float(angles.mean()),
+        closest_pair=(first, second),
+        bound=upper_bound,
+        antipodal=antipodal,
     )
 
 
@@ -200,21 +209,23 @@ def cosine_histogram(
     bins: int = 200,
     *,
     threshold: float = 0.2,
+    block_size: int = _BLOCK,
     progress: Callable[[int], None] | None = None,
 ) -> CosineHistogram:
-    """How many pairs of rows have which cosine: the paper's Figure 1.
+    """Compute the histogram of the cosines of all pairs of rows: the paper's Figure 1.
 
-    Cost: O(n^2 d) time, in blocks of 32 MiB.
+    Cost: O(n^2 d) time, 8 * `block_size` bytes.
 
     Args:
         rows: shape `(n, d)`, real and finite. Rows that are zero are left out. Not modified.
-        bins: equal parts of [-1, 1].
-        threshold: pairs with a (signed) cosine above it are counted apart; 0.2 in the paper.
+        bins: number of equal parts of [-1, 1].
+        threshold: pairs with a (signed) cosine above it are also counted together; 0.2 in the paper.
+        block_size: cosines held at once, at least 1; a block has one row of them or more.
         progress: called after every block with the number of rows that are done.
 
     Raises:
         InvalidParameterError: if `rows` is no two-dimensional array of real numbers, if one of them
-            is not finite, if `bins` is not a positive integer, or if `threshold` is not a number.
+            is not finite, if `bins` or `block_size` is no positive integer, or if `threshold` is not a number.
 
     References: Z. Wang, C. Xiang, W. Zou, C. Xu, MMA Regularization, NeurIPS 2020, Figure 1.
 
@@ -224,10 +235,12 @@ def cosine_histogram(
         ([1, 2], 0)
     """
     bins = check_integer("bins", bins, 1)
+    block_size = check_integer("block_size", block_size, 1)
     if math.isnan(threshold):
         raise InvalidParameterError("threshold", "a number", threshold)
-    counts, above = np.zeros(bins, dtype=np.int64), 0
-    for stop, cosines in _cosines(rows):
+    counts = np.zeros(bins, dtype=np.int64)
+    above = 0
+    for stop, cosines in _cosines(rows, block_size):
         counts += np.histogram(cosines, bins=bins, range=(-1.0, 1.0))[0]
         above += int(np.count_nonzero(cosines > threshold))
         if progress is not None:
@@ -235,27 +248,37 @@ def cosine_histogram(
     return CosineHistogram(np.linspace(-1.0, 1.0, bins + 1), counts, threshold, above)
 
 
-def count_above(rows: ArrayLike, threshold: float = 0.2) -> int:
-    """Pairs of rows with a (signed) cosine above `threshold`; as `cosine_histogram`, without the bins.
+def count_above(rows: ArrayLike, threshold: float = 0.2, *, block_size: int = _BLOCK) -> int:
+    """Return the number of pairs of rows with a (signed) cosine above `threshold`.
+
+    As `cosine_histogram`, without the bins.
 
     Args:
         rows: shape `(n, d)`, real and finite. Rows that are zero are left out. Not modified.
         threshold: cosine that a pair must exceed.
+        block_size: cosines held at once, at least 1.
 
     Raises:
         InvalidParameterError: as `cosine_histogram`.
     """
     if math.isnan(threshold):
         raise InvalidParameterError("threshold", "a number", threshold)
-    return sum(int(np.count_nonzero(cosines > threshold)) for _, cosines in _cosines(rows))
+    block_size = check_integer("block_size", block_size, 1)
+    return sum(int(np.count_nonzero(cosines > threshold)) for _, cosines in _cosines(rows, block_size))
+
+
+def _without_nan(value: float | None) -> float | None:
+    """Return the value, or None for nan."""
+    return None if value is None or math.isnan(value) else value
 
 
 def _degrees(angle: float | None) -> float | None:
+    """Return an angle in degrees; None stays None."""
     return None if angle is None else math.degrees(angle)
 
 
 def _checked(rows: ArrayLike) -> NDArray[Any]:
-    """The rows as an array, after checking that it is two-dimensional and real."""
+    """Return the rows as an array, after checking that it is two-dimensional and real."""
     requirement = "a two-dimensional array of real numbers"
     try:
         array = np.asarray(rows)
@@ -269,15 +292,15 @@ def _checked(rows: ArrayLike) -> NDArray[Any]:
 
 
 def _usable(array: NDArray[Any]) -> tuple[int, Ints]:
-    """How many rows are not finite; which rows are not zero."""
+    """Return the number of rows that are not finite, and the indices of those that are not zero."""
     finite = np.isfinite(array).all(axis=1)
     return int(np.count_nonzero(~finite)), np.flatnonzero(array.any(axis=1))  # nan is not zero
 
 
 def _nearest(points: Floats, progress: Callable[[int], None] | None) -> tuple[Floats, Ints]:
-    """`geometry.nearest_neighbours`, where exact copies are set aside first.
+    """Return `geometry.nearest_neighbours`, computed without exact copies of earlier rows.
 
-    Among m copies each of m^2 pairs would have its angle taken: hours for a layer that is constant.
+    Among m copies the angles of m^2 pairs would be computed: hours for a layer that is constant.
     """
     first = _first_of_copies(points)
     originals = np.flatnonzero(first == np.arange(len(points)))
@@ -294,15 +317,15 @@ def _nearest(points: Floats, progress: Callable[[int], None] | None) -> tuple[Fl
 
 
 def _first_of_copies(points: Floats) -> Ints:
-    """For every row the first row that equals it, which may be itself."""
+    """Return, for every row, the index of the first row that equals it, which may be itself."""
     seen: dict[bytes, int] = {}
     positive = points + 0.0  # -0.0 and 0.0 are the same number
     keys = (hashlib.blake2b(row, digest_size=16).digest() for row in positive)
     return np.array([seen.setdefault(key, k) for k, key in enumerate(keys)], dtype=np.intp)
 
 
-def _cosines(rows: ArrayLike) -> Iterator[tuple[int, Floats]]:
-    """Cosines of all pairs of rows that are not zero, each pair once, a flat block at a time; rows done."""
+def _cosines(rows: ArrayLike, block_size: int) -> Iterator[tuple[int, Floats]]:
+    """Iterate over the cosines of all pairs of non-zero rows in flat blocks, with the number of rows done."""
     array = _checked(rows)
     non_finite, used = _usable(array)
     if non_finite:
@@ -314,7 +337,7 @@ def _cosines(rows: ArrayLike) -> Iterator[tuple[int, Floats]]:
     n = len(points)
     start = 0
     while start < n - 1:
-        stop = min(n, start + max(1, _BLOCK // (n - start)))
+        stop = min(n, start + max(1, block_size // (n - start)))
         block = np.clip(points[start:stop] @ points[start:].T, -1.0, 1.0)
         yield stop, block[np.triu(np.ones(block.shape, dtype=np.bool_), 1)]
         start = stop

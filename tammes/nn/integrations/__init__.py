@@ -1,1 +1,1 @@
-"""The regulariser in the training loops of other libraries."""
+"""Callbacks that add the regularisation term in the training loops of other libraries."""

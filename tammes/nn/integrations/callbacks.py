@@ -1,7 +1,7 @@
-"""What the callbacks of training frameworks share: a regulariser at work in somebody else's loop.
+"""The common part of the callbacks for training frameworks: gradients, angles and state, free of any framework.
 
-The frameworks differ in where they let one in, and in how they log. What is done there is the same: add the
-gradient of the term to the parameters of the optimiser that is about to step, and tell how the layers are.
+The frameworks differ in their hooks and in how they log. In each of them the gradient of the term is added to the
+parameters of the optimiser that is about to step, and the angles of the layers are measured.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from tammes.base.validation import check_optional_integer
 from tammes.nn.optimizers import parameters_of
 from tammes.nn.regularizer import Regularizer
 
-__all__ = ["AtWork", "Source", "scale_of"]
+__all__ = ["RegularizedTraining", "Source", "scale_of"]
 
 Source = Regularizer | Callable[[nn.Module], Regularizer] | None
-"""A regulariser of the model, a function that makes one from it, or None where settings say which."""
+"""A regulariser of the model, a function that makes one from it, or None where settings are given instead."""
 
 
-class AtWork:
-    """A regulariser in a training loop that belongs to a framework.
+class RegularizedTraining:
+    """Regulariser in the training loop of a framework.
 
     Args:
         source: see `Source`.
         settings: arguments of `Regularizer` in place of a source; `preset` starts from one of `nn.presets`.
-        name: what the names of all figures begin with.
+        name: prefix of the names of all logged values.
         report_every: steps between measurements of the angles; the end of each epoch if None, never if 0.
         max_rows: layers of more rows are not measured; all are if None.
 
@@ -51,32 +51,41 @@ class AtWork:
             requirement = "a Regularizer, or a function that makes one from the model"
             raise InvalidParameterError("regularizer", requirement, given)
         if source is not None and settings:
-            raise InvalidParameterError(
-                "regularizer", "left out where settings are given", ", ".join(map(str, settings)), "Set them there."
-            )
+            given_settings = ", ".join(map(str, settings))
+            remedy = "Set them there."
+            raise InvalidParameterError("regularizer", "left out where settings are given", given_settings, remedy)
         if not isinstance(name, str) or not name:
             raise InvalidParameterError("name", "a word", name)
-        for option, value, least in (("report_every", report_every, 0), ("max_rows", max_rows, 2)):
-            check_optional_integer(option, value, least)
-        self.name, self.report_every, self.max_rows = name, report_every, max_rows
-        self._source, self._settings = source, dict(settings)
+        self.name = name
+        self.report_every = check_optional_integer("report_every", report_every, 0)
+        self.max_rows = check_optional_integer("max_rows", max_rows, 2)
+        self._source = source
+        self._settings = dict(settings)
         self._regularizer: Regularizer | None = None
-        self._parts: dict[int, Regularizer] = {}
-        self._states: Mapping[int, Mapping[str, Any]] = {}
+        self._parts: dict[int, Regularizer] = {}  # by the number of the optimiser
+        self._states: Mapping[int, Mapping[str, Any]] = {}  # of another run, by the number of the optimiser
 
     @property
     def regularizer(self) -> Regularizer:
-        """That of the model that is trained.
+        """Regulariser of the model that is trained.
 
         Raises:
             InvalidParameterError: before training begins.
         """
         if self._regularizer is None:
-            raise InvalidParameterError("regularizer", "asked for when training has begun", "a callback at rest")
+            raise InvalidParameterError("regularizer", "asked for when training has begun", "one that has not")
         return self._regularizer
 
     def begin(self, model: nn.Module) -> None:
-        """Find the layers of the model that is about to be trained."""
+        """Find the layers of the model that is about to be trained.
+
+        Args:
+            model: the model.
+
+        Raises:
+            InvalidParameterError: if the settings do not fit, or the source returns no regulariser.
+            UnknownNameError: if a name of a preset, loss or layer is not known.
+        """
         if self._source is None:
             settings = dict(self._settings)
             preset = settings.pop("preset", None)
@@ -89,7 +98,8 @@ class AtWork:
         found: object = made
         if not isinstance(found, Regularizer):
             raise InvalidParameterError("regularizer", "a function that returns a Regularizer", found)
-        self._regularizer, self._parts = made, {}
+        self._regularizer = made
+        self._parts = {}
 
     def add(self, optimizer: torch.optim.Optimizer, scaler: Any = None, number: int = 0) -> Tensor | None:
         """Add the gradient of the term to that of the loss, for the parameters of one optimiser.
@@ -97,12 +107,12 @@ class AtWork:
         A batch that was skipped, and has left no gradient on any of the layers, is skipped here too.
 
         Args:
-            optimizer: the one that is about to step.
+            optimizer: the optimiser that is about to step.
             scaler: the `GradScaler` in use, if there is one.
-            number: of the optimiser, by which its state is kept.
+            number: number of the optimiser, by which its state is kept.
 
         Returns:
-            The term of these layers, as it is without `every`; None where none was due.
+            The term of these layers, not multiplied by `every`; None at steps that do not compute it.
 
         Raises:
             InvalidParameterError: if the optimiser evaluates the loss by itself.
@@ -129,17 +139,20 @@ class AtWork:
         return term / part.every if due else None
 
     def angles(self) -> dict[str, float]:
-        """Minimal angle of every layer that is not too large, in degrees, under the name that it is logged by."""
+        """Return the minimal angle of every layer of at most `max_rows` rows, in degrees, by the name for the log."""
         found = self.regularizer.report(self.max_rows).to_dict()
-        angles = {layer: line["min_angle_degrees"] for layer, line in found.items()}
-        return {f"{self.name}/min_angle_degrees/{layer}": a for layer, a in angles.items() if a is not None}
+        return {
+            f"{self.name}/min_angle_degrees/{layer}": line["min_angle_degrees"]
+            for layer, line in found.items()
+            if line["min_angle_degrees"] is not None
+        }
 
     def state_dict(self) -> dict[int, dict[str, Any]]:
-        """What a resumed run needs, by the number of the optimiser."""
+        """Return what a resumed run needs, by the number of the optimiser."""
         return {number: part.state_dict() for number, part in self._parts.items()}
 
     def load_state_dict(self, state: Mapping[int, Mapping[str, Any]]) -> None:
-        """Take up the state of another run, before or after `begin`."""
+        """Restore the state of another run, before or after `begin`."""
         self._states = dict(state)
         for number, part in self._parts.items():
             if number in self._states:
@@ -147,10 +160,10 @@ class AtWork:
 
 
 def scale_of(scaler: Any, optimizer: torch.optim.Optimizer) -> float:
-    """What the gradients of an optimiser are multiplied by at this moment: 1, or the scale of the scaler.
+    """Return the factor of the gradients of an optimiser at this moment: 1, or the scale of the scaler.
 
     Gradients are scaled from `backward` until `unscale_`; a fused optimiser may unscale them within its step only.
-    The scaler keeps that account by the optimiser, in an attribute that it does not show.
+    The scaler records it by the optimiser, in a private attribute.
     """
     if scaler is None or not scaler.is_enabled():
         return 1.0

@@ -2,8 +2,8 @@
 
 The gradient of the term joins that of the loss in `on_pre_optimizer_step`: once a step, whatever the number of
 accumulated batches, and *after* the gradients are clipped, so that the term is not clipped with them, and is no part
-of `grad_norm` (transformers 5.24). By then the Trainer has unscaled the gradients in fp16; should another version not
-have, the gradient of the term is scaled too.
+of `grad_norm` (transformers 5.24). By then the Trainer has unscaled the gradients in fp16; if another version has not,
+the gradient of the term is scaled too.
 
 Needs the package `transformers`, with `accelerate`: `pip install 'tammes[transformers]'`.
 """
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from tammes.base.errors import InvalidParameterError, MissingPackageError
-from tammes.nn.integrations.callbacks import AtWork, Source
+from tammes.nn.integrations.callbacks import RegularizedTraining, Source
 from tammes.nn.regularizer import Regularizer
 
 try:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["RegularizerCallback"]
 
 _REFUSED = {
-    "DEEPSPEED": "DeepSpeed, which keeps the gradients to itself",
+    "DEEPSPEED": "DeepSpeed, which gives no access to the gradients",
     "MEGATRON_LM": "Megatron-LM, which splits the weights",
     "XLA": "XLA",
 }
@@ -38,18 +38,19 @@ _LAYERWISE = {"Lomo", "AdaLomo", "LayerWiseDummyOptimizer"}  # they step within 
 
 
 class RegularizerCallback(TrainerCallback):
-    """Spreads the rows of the layers of the model that is trained.
+    """Callback that regularises the model that is trained: spreads the rows of its layers.
 
     Adds to the training logs the mean of the term since the last log as `reg/term`, and the minimal angle of each
     layer, in degrees, as `reg/min_angle_degrees/LAYER`. Callbacks later in the Trainer's list (progress, printer) see
-    them too; for those before, such as TensorBoard's or W&B's, call `callback.add_to(trainer)` instead of passing it.
+    these values too; for those before, such as TensorBoard's or W&B's, call `callback.add_to(trainer)` instead of
+    passing it.
 
-    A resumed run goes on at the step of the checkpoint; stale neighbours (`refresh_every`) are looked up anew.
+    A resumed run continues at the step of the checkpoint; the nearest rows (`refresh_every`) are searched anew.
 
     Args:
         regularizer: a `Regularizer`, or a function that makes one from the model; in place of settings.
-        name: what the names of the figures begin with.
-        report_every: steps between measurements of the angles, which then are in the next log; the end of each epoch
+        name: prefix of the names of the logged values.
+        report_every: steps between measurements of the angles, which are added to the next log; the end of each epoch
             if None, never if 0.
         max_rows: layers of more rows are not measured, since that costs O(n^2 d); all are if None.
         settings: arguments of `Regularizer`, or `preset="mma_paper"` and what differs from it.
@@ -70,22 +71,24 @@ class RegularizerCallback(TrainerCallback):
         **settings: Any,
     ) -> None:
         super().__init__()
-        self._work = AtWork(regularizer, settings, name=name, report_every=report_every, max_rows=max_rows)
+        self._training = RegularizedTraining(
+            regularizer, settings, name=name, report_every=report_every, max_rows=max_rows
+        )
         self._terms: list[Tensor] = []  # since the last log
-        self._due = False
-        self._reported = 0
+        self._due = False  # whether an epoch has ended since the last measurement of the angles
+        self._reported = 0  # step of the last measurement
 
     @property
     def regularizer(self) -> Regularizer:
-        """That of the model that is or was trained: `print(callback.regularizer.report())`."""
-        return self._work.regularizer
+        """Regulariser of the model that is or was trained: `print(callback.regularizer.report())`."""
+        return self._training.regularizer
 
     def add_to(self, trainer: Trainer) -> None:
-        """Join a Trainer ahead of all callbacks that report somewhere, so that they see the figures."""
+        """Add this callback to a Trainer before all callbacks that report, so that they see the logged values."""
         handler = trainer.callback_handler
         if self in handler.callbacks:
             handler.callbacks.remove(self)
-        handler.callbacks.insert(1, self)  # the first one is the Trainer's own flow
+        handler.callbacks.insert(1, self)  # after the first one, which controls the Trainer
 
     def on_train_begin(
         self,
@@ -96,10 +99,12 @@ class RegularizerCallback(TrainerCallback):
     ) -> None:
         """Find the layers."""
         _refuse(kwargs["optimizer"])
-        self._work.begin(kwargs["model"])
-        # One call a step: the number of the step is all there is to know.
-        self._work.load_state_dict({0: {"calls": state.global_step, "nearest": {}}})
-        self._terms, self._due, self._reported = [], False, state.global_step
+        self._training.begin(kwargs["model"])
+        # There is one call a step, so that the number of the step is the number of calls.
+        self._training.load_state_dict({0: {"calls": state.global_step, "nearest": {}}})
+        self._terms = []
+        self._due = False
+        self._reported = state.global_step
 
     def on_pre_optimizer_step(
         self,
@@ -110,13 +115,13 @@ class RegularizerCallback(TrainerCallback):
     ) -> None:
         """Add the gradient of the term."""
         optimizer = kwargs["optimizer"]
-        term = self._work.add(_inner(optimizer), getattr(optimizer, "scaler", None))
+        term = self._training.add(_inner(optimizer), getattr(optimizer, "scaler", None))
         if term is not None:
             self._terms.append(term)
 
     def on_epoch_end(self, *_: Any, **__: Any) -> None:
-        """Have the angles measured for the next log."""
-        self._due |= self._work.report_every is None
+        """Request a measurement of the angles for the next log, if it is due at the end of each epoch."""
+        self._due |= self._training.report_every is None
 
     def on_log(
         self,
@@ -125,40 +130,41 @@ class RegularizerCallback(TrainerCallback):
         control: TrainerControl,
         **kwargs: Any,
     ) -> None:
-        """Add the figures to a log of the training, and to its entry in `log_history`."""
+        """Add the term and the angles to a log of the training, and to its entry in `log_history`."""
         logs: dict[str, float] = kwargs["logs"]
         if not {"loss", "train_loss"} & logs.keys():
             return
-        figures: dict[str, float] = {}
+        values: dict[str, float] = {}
         if self._terms:
-            figures[f"{self._work.name}/term"] = float(torch.stack(self._terms).mean())
+            values[f"{self._training.name}/term"] = float(torch.stack(self._terms).mean())
             self._terms = []
-        every = self._work.report_every
+        every = self._training.report_every
         if self._due or (every and state.global_step // every > self._reported // every):
-            self._due, self._reported = False, state.global_step
-            figures |= self._work.angles()
-        logs |= figures
+            self._due = False
+            self._reported = state.global_step
+            values |= self._training.angles()
+        logs |= values
         if state.log_history:
-            state.log_history[-1] |= figures
+            state.log_history[-1] |= values
 
 
 def _inner(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
-    """The optimiser inside the wrappers of accelerate."""
+    """Return the optimiser inside the wrappers of accelerate."""
     while isinstance(getattr(optimizer, "optimizer", None), torch.optim.Optimizer):
         optimizer = optimizer.optimizer  # type: ignore[attr-defined]
     return optimizer
 
 
 def _refuse(optimizer: torch.optim.Optimizer) -> None:
-    """Refuse ways of training that let nobody at the weights and gradients."""
-    how = getattr(optimizer, "accelerator_state", None)
-    kind = str(getattr(getattr(how, "distributed_type", None), "value", "NO"))
+    """Refuse ways of training that give no access to the weights or gradients."""
+    accelerator = getattr(optimizer, "accelerator_state", None)
+    kind = str(getattr(getattr(accelerator, "distributed_type", None), "value", "NO"))
     found = _REFUSED.get(kind)
-    if kind == "FSDP" and getattr(how.fsdp_plugin, "fsdp_version", 1) == 1:  # type: ignore[union-attr]
+    if kind == "FSDP" and getattr(accelerator.fsdp_plugin, "fsdp_version", 1) == 1:  # type: ignore[union-attr]
         found = "FSDP1, which flattens the weights"
     if found is not None:
         remedy = "Use DDP, or FSDP with `fsdp_version: 2`."
-        raise InvalidParameterError("args", "those of a training that leaves weights in shape", found, remedy)
+        raise InvalidParameterError("args", "those of a training that keeps the shapes of the weights", found, remedy)
     inner = type(_inner(optimizer)).__name__
     if inner in _LAYERWISE:
         raise InvalidParameterError("optim", "an optimiser that steps after the backward pass", inner)

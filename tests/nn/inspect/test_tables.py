@@ -7,9 +7,8 @@ import oracles
 import pytest
 from rich.console import Console
 
-from tammes.nn.inspect import tables as inspection
-from tammes.nn.inspect import weights
-from tammes.nn.inspect.tables import Inspection
+from tammes.nn.inspect import tables, weights
+from tammes.nn.inspect.inspection import Inspection
 
 LAYERS = {
     "square": oracles.orthoplex(2),
@@ -34,7 +33,7 @@ def lines(block):
 
 
 def test_a_line_a_layer():
-    table = [line.split() for line in lines(inspection.layers_block([network()]))]
+    table = [line.split() for line in lines(tables.layers_table([network()]))]
     assert table[0] == words("layer rows d minimal angle mean nearest bound zero rows duplicates")
     assert table[1] == ["square", "4", "2", "90.0000°", "90.0000°", "90.0000°", "0", "0"]
     assert table[2] == ["triangle", "3", "2", "120.0000°", "120.0000°", "120.0000°", "0", "0"]
@@ -46,7 +45,7 @@ def test_a_line_a_layer():
 
 def test_two_networks_side_by_side():
     other = {"triangle": oracles.orthoplex(2), "square": oracles.polygon(3), "new": oracles.orthoplex(3)}
-    shown = lines(inspection.layers_block([network(), network("b.pt", other)]))
+    shown = lines(tables.layers_table([network(), network("b.pt", other)]))
     table = [line.split() for line in shown]
     assert table[0] == words("layer rows d a.pt b.pt difference bound zero rows duplicates")
     assert table[1] == words("square 4, 3 2 90.0000° 120.0000° +30.0000° 90.0000°, 120.0000° 0 0")
@@ -61,7 +60,7 @@ def test_two_networks_side_by_side():
 
 def test_what_has_no_angle_is_said():
     layers = {"bad": [[math.nan, 1.0], [1.0, 0.0]], "one": [[0.0, 0.0], [1.0, 0.0]], "good": oracles.orthoplex(2)}
-    shown = lines(inspection.layers_block([network(layers=layers)]))
+    shown = lines(tables.layers_table([network(layers=layers)]))
     assert shown[1].split() == ["bad", "2", "2", "nan", "nan", "180.0000°", "0", "0"]
     assert shown[2].split() == ["one", "2", "2", "–", "–", "–", "1", "0"]
     assert shown[4:] == [
@@ -70,8 +69,8 @@ def test_what_has_no_angle_is_said():
         "minimal angles: smallest 90.0000° (good), mean 90.0000° over 1 of 3 layers",
     ]
     del layers["good"]
-    assert lines(inspection.layers_block([network(layers=layers)]))[-1] == "minimal angles: none"
-    shown = lines(inspection.layers_block([network(layers=layers), network("b.pt", layers)]))
+    assert lines(tables.layers_table([network(layers=layers)]))[-1] == "minimal angles: none"
+    shown = lines(tables.layers_table([network(layers=layers), network("b.pt", layers)]))
     assert shown[1].split()[3:6] == ["nan", "nan", "nan"]
     assert "note of b.pt  bad: 1 row is not finite" in shown
 
@@ -79,17 +78,17 @@ def test_what_has_no_angle_is_said():
 def test_notes_and_what_is_left_out():
     notes = {"square": "weight norm", "triangle": "", "ring": "weight norm"}
     skipped = {"bias": "a vector", "head": "one row", "steps": "no real numbers but int64", "tied": "tied with ring"}
-    shown = lines(inspection.layers_block([network(notes=notes, skipped=skipped)]))
+    shown = lines(tables.layers_table([network(notes=notes, skipped=skipped)]))
     assert shown[4:6] == ["note  square and 1 more: weight norm", "left out  head: one row"]
     assert len(shown) == 7
     skipped = {f"w{k}": "sparse" for k in range(20)}
-    shown = lines(inspection.layers_block([network(skipped=skipped)]))
+    shown = lines(tables.layers_table([network(skipped=skipped)]))
     assert shown[-3:-1] == ["left out  w11: sparse", "left out  8 more; --json names them all"]
 
 
 def test_one_layer():
     cosines = {"ring": weights.cosine_histogram(LAYERS["ring"])}
-    shown = lines(inspection.layer_block([network(notes={"ring": "tied with x"}, cosines=cosines)], "ring"))
+    shown = lines(tables.layer_table([network(notes={"ring": "tied with x"}, cosines=cosines)], "ring"))
     assert shown[0] == "ring"
     found = {line[:20].strip(): line[20:] for line in shown[1:]}
     assert found == {
@@ -108,7 +107,7 @@ def test_one_layer():
 
 
 def test_one_layer_of_two_networks():
-    shown = lines(inspection.layer_block([network(), network("b.pt", {"square": [[0.0, 0.0]] * 9})], "square"))
+    shown = lines(tables.layer_table([network(), network("b.pt", {"square": [[0.0, 0.0]] * 9})], "square"))
     cells = [line.split() for line in shown]
     assert cells[1] == ["a.pt", "b.pt"]
     assert cells[3] == words("minimal angle 90.000000000000° none: no rows other than zero: no pair")

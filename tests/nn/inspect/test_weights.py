@@ -1,4 +1,4 @@
-"""Rows of weights: closed forms and double loops; what has no angle says so."""
+"""Measures of rows against closed forms and double loops; rows without an angle give the reason."""
 
 import json
 import math
@@ -81,7 +81,7 @@ def test_copies_that_differ_in_the_sign_of_zero_are_copies():
     assert (found.closest_pair, found.duplicates) == ((0, 2), 2)
 
 
-def test_copies_set_aside_change_no_angle():
+def test_copies_do_not_change_the_angles_of_other_rows():
     code = oracles.random_code(60, 4)
     rows = np.concatenate([code, code[10:30], code[10:20]])
     found = weights.measure(rows)
@@ -168,7 +168,6 @@ def test_the_bound_may_be_left_out():
 
 
 def test_lines_of_the_icosahedron():
-
     half = [row for row in oracles.icosahedron() if tuple(row) > (0.0, 0.0, 0.0)]
     assert len(half) == 6
     found = weights.measure(scaled(np.array(half)), antipodal=True)
@@ -198,35 +197,32 @@ def test_lines_against_fifty_digits():
 # --- cosines --------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["whole", "blocks"])
-def blocks(request, monkeypatch):
-    if request.param == "blocks":
-        monkeypatch.setattr(weights, "_BLOCK", 101)
+one_block_and_many = pytest.mark.parametrize("block_size", [1 << 22, 101])
 
 
-@pytest.mark.usefixtures("blocks")
-def test_cosines_against_a_double_loop():
+@one_block_and_many
+def test_cosines_against_a_double_loop(block_size):
     rows = scaled(oracles.random_code(40, 3))
     cosines = [float(oracles.mpmath.cos(oracles.angle(rows[i], rows[j]))) for i in range(40) for j in range(i)]
-    found = weights.cosine_histogram(rows, bins=13)
+    found = weights.cosine_histogram(rows, bins=13, block_size=block_size)
     counts, edges = np.histogram(cosines, bins=13, range=(-1.0, 1.0))
     np.testing.assert_array_equal(found.counts, counts)
     np.testing.assert_allclose(found.edges, edges, atol=1e-15)
     assert found.pairs == 40 * 39 // 2
     above = sum(cosine > 0.2 for cosine in cosines)
-    assert found.above == weights.count_above(rows) == above
+    assert found.above == weights.count_above(rows, block_size=block_size) == above
     assert found.share_above == pytest.approx(above / 780)
     assert weights.count_above(rows, -0.5) == sum(cosine > -0.5 for cosine in cosines)
 
 
-@pytest.mark.usefixtures("blocks")
-def test_cosines_at_both_ends_are_counted():
+@one_block_and_many
+def test_cosines_at_both_ends_are_counted(block_size):
     rows = np.concatenate([oracles.orthoplex(6), oracles.orthoplex(6), np.zeros((2, 6))])
-    found = weights.cosine_histogram(rows, bins=3)
+    found = weights.cosine_histogram(rows, bins=3, block_size=block_size)
     assert found.counts.tolist() == [6 * 4, 24 * 23 // 2 - 6 * 4 - 12, 12]  # opposite, orthogonal, copies
     assert found.above == 12  # signed: opposites do not count
     copies = np.repeat(oracles.random_code(1, 7), 30, axis=0)
-    assert weights.cosine_histogram(copies, bins=4).counts.tolist() == [0, 0, 0, 30 * 29 // 2]
+    assert weights.cosine_histogram(copies, bins=4, block_size=block_size).counts.tolist() == [0, 0, 0, 30 * 29 // 2]
 
 
 @pytest.mark.parametrize("rows", [np.zeros((4, 3)), [[1.0, 0.0]], [[1.0], [2.0]], np.zeros((0, 3))], ids=str)
@@ -235,20 +231,21 @@ def test_without_pairs_nothing_is_counted(rows):
     assert (found.counts.tolist(), found.pairs, found.above, found.share_above) == ([0] * 5, 0, 0, 0.0)
 
 
-def test_progress_ends_with_all_rows(monkeypatch):
-    monkeypatch.setattr(weights, "_BLOCK", 101)
-    monkeypatch.setattr(geometry, "_BLOCK", 101)
-    rows = oracles.random_code(40, 3)
-    for work, total in [
-        (weights.cosine_histogram, 40),
-        (weights.measure, 40),
-        (lambda rows, **kw: weights.measure(rows, antipodal=True, **kw), 80),
-    ]:
-        seen = []
-        work(rows, progress=seen.append)
-        assert len(seen) > 2
-        assert seen == sorted(seen)
-        assert seen[-1] == total
+@pytest.mark.parametrize(
+    ("work", "options", "total"),
+    [
+        (weights.cosine_histogram, {"block_size": 1 << 20}, 3_000),
+        (weights.measure, {"bound": False}, 3_000),
+        (weights.measure, {"bound": False, "antipodal": True}, 6_000),
+    ],
+    ids=["cosines", "rows", "lines"],
+)
+def test_progress_increases_to_the_number_of_rows(work, options, total):
+    seen = []
+    work(oracles.random_code(3_000, 9), progress=seen.append, **options)
+    assert len(seen) > 2
+    assert seen == sorted(set(seen))
+    assert seen[-1] == total
 
 
 # --- what is refused ------------------------------------------------------------------------------
@@ -266,7 +263,7 @@ def test_progress_ends_with_all_rows(monkeypatch):
     ],
 )
 @pytest.mark.parametrize("work", [weights.measure, weights.cosine_histogram, weights.count_above])
-def test_what_is_no_weight(work, rows, value):
+def test_rows_that_are_no_real_matrix_are_refused(work, rows, value):
     requirement = "^`rows` must be a two-dimensional array of real numbers. Got "
     with pytest.raises(InvalidParameterError, match=requirement + value):
         work(rows)
@@ -274,9 +271,12 @@ def test_what_is_no_weight(work, rows, value):
 
 def test_settings_out_of_range():
     rows = oracles.orthoplex(2)
-    for bins in (0, -1, 2.0, True):
-        with pytest.raises(InvalidParameterError, match="`bins` must be an integer of at least 1"):
-            weights.cosine_histogram(rows, bins=bins)
+    for name in ("bins", "block_size"):
+        for value in (0, -1, 2.0, True):
+            with pytest.raises(InvalidParameterError, match=f"`{name}` must be an integer of at least 1"):
+                weights.cosine_histogram(rows, **{name: value})
+    with pytest.raises(InvalidParameterError, match="`block_size` must be an integer of at least 1"):
+        weights.count_above(rows, block_size=0)
     for work in (weights.cosine_histogram, weights.count_above):
         with pytest.raises(InvalidParameterError, match="`threshold` must be a number"):
             work(rows, threshold=math.nan)

@@ -8,13 +8,13 @@ from torch import nn
 
 from tammes.base.errors import InvalidParameterError, UnknownNameError
 from tammes.nn import Regularizer
-from tammes.nn.integrations.callbacks import AtWork, scale_of
+from tammes.nn.integrations.callbacks import RegularizedTraining, scale_of
 
 COEF = 0.5
 
 
-def at_work(source=None, *, name="reg", report_every=None, max_rows=1024, **settings):
-    return AtWork(source, settings, name=name, report_every=report_every, max_rows=max_rows)
+def training_with(source=None, *, name="reg", report_every=None, max_rows=1024, **settings):
+    return RegularizedTraining(source, settings, name=name, report_every=report_every, max_rows=max_rows)
 
 
 @pytest.mark.parametrize(
@@ -35,38 +35,38 @@ def at_work(source=None, *, name="reg", report_every=None, max_rows=1024, **sett
 )
 def test_what_does_not_fit_is_refused(options, message):
     with pytest.raises(InvalidParameterError) as caught:
-        at_work(**options)
+        training_with(**options)
     assert message in str(caught.value)
 
 
 def test_a_source_that_makes_something_else_is_refused():
     with pytest.raises(InvalidParameterError, match=r"a function that returns a Regularizer. Got None"):
-        at_work(lambda model: None).begin(nn.Linear(3, 3))
+        training_with(lambda model: None).begin(nn.Linear(3, 3))
 
 
 def test_nothing_is_at_work_before_it_begins():
     with pytest.raises(InvalidParameterError, match="when training has begun"):
-        at_work().regularizer  # noqa: B018
+        training_with().regularizer  # noqa: B018
 
 
 def test_settings_are_those_of_the_regulariser():
     model = two_processes.network()
-    made = at_work(loss="riesz-fisher", coef=2.0, s=1.0, exclude="1")
+    made = training_with(loss="riesz-fisher", coef=2.0, s=1.0, exclude="1")
     made.begin(model)
     assert repr(made.regularizer) == repr(Regularizer(model, loss="riesz-fisher", coef=2.0, s=1.0, exclude="1"))
-    made = at_work(preset="mhe_official", coef=3.0)
+    made = training_with(preset="mhe_official", coef=3.0)
     made.begin(model)
     assert repr(made.regularizer) == repr(Regularizer.from_preset(model, "mhe_official", coef=3.0))
     with pytest.raises(UnknownNameError, match="mma_paper"):
-        at_work(preset="mma").begin(model)
+        training_with(preset="mma").begin(model)
     with pytest.raises(TypeError, match="antipodel"):
-        at_work(antipodel=True).begin(model)
+        training_with(antipodel=True).begin(model)
 
 
 def test_a_regulariser_that_is_there_is_taken_as_it_is():
     model = two_processes.network()
     reg = Regularizer(model)
-    made = at_work(reg)
+    made = training_with(reg)
     made.begin(model)
     assert made.regularizer is reg
 
@@ -95,7 +95,7 @@ def test_without_a_scaler_the_scale_is_one():
 def test_the_term_comes_back_as_it_is_without_every():
     model = two_processes.network()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    work = at_work(coef=COEF, every=3)
+    work = training_with(coef=COEF, every=3)
     work.begin(model)
     model(two_processes.batch()[0]).mean().backward()
     first = {name: p.grad.clone() for name, p in model.named_parameters()}
@@ -111,7 +111,7 @@ def test_the_term_comes_back_as_it_is_without_every():
 def test_an_optimiser_without_regularised_layers_is_left_alone():
     model = two_processes.network()
     other = nn.Linear(3, 3)
-    work = at_work(coef=COEF)
+    work = training_with(coef=COEF)
     work.begin(model)
     other(torch.ones(3)).sum().backward()
     assert work.add(torch.optim.SGD(other.parameters(), lr=0.1), number=1) is None
@@ -121,7 +121,7 @@ def test_an_optimiser_without_regularised_layers_is_left_alone():
 def test_layers_that_an_optimiser_takes_up_later_are_regularised_from_then_on():
     model = two_processes.network()
     optimizer = torch.optim.SGD(model[0].parameters(), lr=0.1)
-    work = at_work(coef=COEF)
+    work = training_with(coef=COEF)
     work.begin(model)
     model(two_processes.batch()[0]).mean().backward()
     few = work.add(optimizer).item()
@@ -134,7 +134,7 @@ def test_layers_that_an_optimiser_takes_up_later_are_regularised_from_then_on():
 def test_states_are_kept_by_the_number_of_the_optimiser():
     def begun():
         model = two_processes.network()
-        work = at_work(coef=COEF, refresh_every=5)
+        work = training_with(coef=COEF, refresh_every=5)
         work.begin(model)
         model(two_processes.batch()[0]).mean().backward()
         return work, torch.optim.SGD(model[0].parameters()), torch.optim.SGD(model[1:].parameters())
@@ -160,11 +160,11 @@ def test_angles_have_names_and_degrees():
     with torch.no_grad():
         model[0].weight.copy_(torch.eye(3))
         model[1].weight.copy_(torch.tensor([[1.0, 0.0, 0.0], [1.0, 1.0, 0.0]]))
-    work = at_work(name="spread")
+    work = training_with(name="spread")
     work.begin(model)
     angles = {"spread/min_angle_degrees/0": 90.0, "spread/min_angle_degrees/1": 45.0}
     assert work.angles() == pytest.approx(angles)
-    small = at_work(max_rows=2)
+    small = training_with(max_rows=2)
     small.begin(model)
     assert small.angles() == pytest.approx({"reg/min_angle_degrees/1": 45.0})
     with torch.no_grad():

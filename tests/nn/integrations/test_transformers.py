@@ -181,7 +181,7 @@ def test_a_resumed_run_goes_on_at_its_step(trainer_of, callback_of, tmp_path):
     model, callback = Net(), callback_of(coef=COEF, every=3)
     trainer_of(model, [callback], **options).train(resume_from_checkpoint=str(tmp_path / "checkpoint-4"))
     same(weights(model.net), weights(whole.net), rtol=1e-12, atol=1e-14)
-    assert callback._work.state_dict()[0]["calls"] == 8
+    assert callback._training.state_dict()[0]["calls"] == 8
 
 
 @pytest.mark.slow
@@ -269,7 +269,7 @@ def test_callbacks_after_it_see_the_figures(hf, trainer_of, callback_of, added):
     trainer.train()
     assert any(seen) == added
     assert len(logged(trainer, "reg/term")) == 4
-    assert callback._work.state_dict()[0]["calls"] == 4  # in the list once
+    assert callback._training.state_dict()[0]["calls"] == 4  # in the list once
 
 
 def test_evaluations_are_logged_without_figures(trainer_of, callback_of):

@@ -1,8 +1,8 @@
 """The weights in a state dict, as rows: which tensors are weights, and what a row of each is.
 
-A state dict has names and shapes, no modules. So a row is what lies along axis 0: right for linear
-layers, convolutions, embeddings. Of a transposed convolution (axis 1 within each group) and of
-GPT-2's `Conv1D` (axis 1) it is not what makes an output, and nothing in the file tells them apart.
+A state dict has names and shapes, no modules. So rows lie along axis 0, which is right for linear
+layers, convolutions, embeddings. The outputs of a transposed convolution (axis 1 within each group) and of
+GPT-2's `Conv1D` (axis 1) are computed by other rows, but nothing in the file tells these layers apart.
 A grouped convolution is measured over all groups at once, a fused `qkv.weight` as one.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
-__all__ = ["Layer", "layers"]
+__all__ = ["StoredLayer", "stored_layers"]
 
 _GATES = {1: "", 3: "rzn", 4: "ifgo"}  # of a plain recurrent network, a GRU, an LSTM; in torch's order
 _RECURRENT = re.compile(r"weight_(ih|hh)(_l\d+)?(_reverse)?")
@@ -25,23 +25,25 @@ _PARAMETRIZED = re.compile(r"(?P<parent>.*\.)?parametrizations\.(?P<weight>[^.]+
 
 
 @dataclass(frozen=True)
-class Layer:
-    """One weight of a network: rows that can be measured, made when they are asked for."""
+class StoredLayer:
+    """One weight of a saved network; its rows are loaded or computed when they are asked for."""
 
     name: str
+    """Name of the weight in the module, with a label for each part: `attention.in_proj_weight[q]`."""
     n: int
-    """Rows."""
+    """Number of rows."""
     d: int
-    """Numbers in a row."""
+    """Entries of a row."""
     note: str
-    """What a reader of its angles should know: ties, parametrisations. Often empty."""
+    """Remark on ties and parametrisations; often empty."""
     load: Callable[[], torch.Tensor]
+    """Returns the tensor of the rows."""
 
     @property
     def rows(self) -> NDArray[Any]:
-        """The rows, shape `(n, d)`, in the precision of the file; bfloat16 as float32, which holds it exactly.
+        """Rows, shape `(n, d)`, in the precision of the file; bfloat16 as float32, which holds it exactly.
 
-        A view of the tensor where that is possible: not to be written to.
+        A view of the tensor where that is possible; do not write to it.
         """
         tensor = self.load().detach().resolve_neg().reshape(self.n, self.d)
         array: NDArray[Any] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
@@ -50,24 +52,24 @@ class Layer:
 
 @dataclass(frozen=True)
 class _Weight:
-    """A tensor of the state dict under the name of the weight that it makes."""
+    """A tensor of the state dict with the name of the weight that it gives."""
 
     name: str
     source: torch.Tensor
     note: str = ""
     load: Callable[[], torch.Tensor] | None = None
-    """Makes the weight; without it, the source is the weight."""
+    """Computes the weight; None where the source is the weight."""
 
 
-def layers(state: Mapping[str, object]) -> tuple[list[Layer], dict[str, str]]:
-    """The weights of a state dict in its order, and the reason why each other entry is none.
+def stored_layers(state: Mapping[str, object]) -> tuple[list[StoredLayer], dict[str, str]]:
+    """Return the weights of a state dict in its order, and the reason why each other entry is none.
 
     - Rows lie along axis 0 of every tensor of two or more axes; the other axes make one row.
     - `in_proj_weight` of attention is three weights, named `[q]`, `[k]`, `[v]`.
-    - `weight_ih_l0`, `weight_hh_l0` and the like of recurrent layers are one weight a gate:
+    - `weight_ih_l0`, `weight_hh_l0` and the like of recurrent layers are one weight for each gate:
       `[i]`, `[f]`, `[g]`, `[o]` of an LSTM, `[r]`, `[z]`, `[n]` of a GRU.
-    - Weight norm: the weight is computed from direction and length (a negative length turns a row
-      round). Spectral norm: the stored tensor, which a common factor does not turn. Pruning: the
+    - Weight norm: the weight is computed from direction and length (a negative length reverses a
+      row). Spectral norm: the stored tensor, whose directions the common factor does not change. Pruning: the
       stored tensor times its mask.
     - A tensor stored under two names is measured once; the note says both.
 
@@ -75,13 +77,13 @@ def layers(state: Mapping[str, object]) -> tuple[list[Layer], dict[str, str]]:
         state: names and tensors, as `model.state_dict()`. Not modified; nothing is copied yet.
 
     Returns:
-        The weights of two or more rows of two or more numbers; and by name, why not.
+        The weights of two or more rows of two or more numbers; the reasons for all other entries, by name.
     """
     skipped: dict[str, str] = {}
     shapes: dict[str, tuple[int, ...]] = {}
     weights = list(_weights(state, skipped, shapes))
-    found: list[Layer] = []
-    places: dict[tuple[Any, ...], list[int]] = {}
+    found: list[StoredLayer] = []
+    places: dict[tuple[Any, ...], list[int]] = {}  # indices in `found`, by the memory of the tensor
     for weight in weights:
         tensor = weight.source
         key = (tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor.dtype)
@@ -99,14 +101,14 @@ def layers(state: Mapping[str, object]) -> tuple[list[Layer], dict[str, str]]:
         places[key] = list(range(len(found), len(found) + len(labels)))
         for k, label in enumerate(labels):
             part = functools.partial(_part, weight, k * n, (k + 1) * n)
-            found.append(Layer(f"{weight.name}{label}", n, d, weight.note, part))
+            found.append(StoredLayer(f"{weight.name}{label}", n, d, weight.note, part))
     return found, skipped
 
 
 def _weights(
     state: Mapping[str, object], skipped: dict[str, str], shapes: dict[str, tuple[int, ...]]
 ) -> Iterator[_Weight]:
-    """The tensors that are weights, under their own names; what is none goes to `skipped`, all have their shape."""
+    """Iterate over the tensors that are weights; reasons for the others go to `skipped`, all shapes to `shapes`."""
     for name, value in state.items():
         if not isinstance(value, torch.Tensor):
             skipped[name] = f"no tensor but {type(value).__name__}"
@@ -125,7 +127,7 @@ def _weights(
 
 
 def _reason(value: torch.Tensor) -> str:
-    """Why a tensor is no weight; empty if it is one."""
+    """Return the reason why a tensor is no weight; empty if it is one."""
     if value.is_quantized:
         return "quantised"
     if value.is_meta:
@@ -150,12 +152,12 @@ def _reason(value: torch.Tensor) -> str:
 
 
 def _plain(value: torch.Tensor) -> bool:
-    """Whether a tensor holds real numbers that can be multiplied with."""
+    """Return True for a dense tensor of real numbers, by which others can be multiplied."""
     return value.layout == torch.strided and not (value.is_meta or value.is_complex() or value.is_quantized)
 
 
 def _made_from(name: str, tensor: torch.Tensor, state: Mapping[str, object]) -> _Weight | str:
-    """The weight that a stored tensor makes, by what is stored beside it; or why it makes none."""
+    """Return the weight that a stored tensor gives, by the entries with related names; or why it gives none."""
     stem, _, end = name.rpartition("_")
     found = _PARAMETRIZED.fullmatch(name)
     if found:
@@ -184,7 +186,7 @@ def _made_from(name: str, tensor: torch.Tensor, state: Mapping[str, object]) -> 
 
 
 def _weight_norm(name: str, direction: torch.Tensor, length: object) -> _Weight | str:
-    """`g v / |v|`, norms over the axes along which g has one number."""
+    """Return the weight `g v / |v|`, with norms over the axes along which g has one number; or why there is none."""
     if not isinstance(length, torch.Tensor) or not length.is_floating_point() or not _plain(length):
         return "its lengths (weight norm) are no real numbers"
     single = length.numel() == 1
@@ -196,7 +198,8 @@ def _weight_norm(name: str, direction: torch.Tensor, length: object) -> _Weight 
     axes = [k for k in range(direction.ndim) if single or length.shape[k] == 1]
 
     def load() -> torch.Tensor:
-        v, g = direction.detach().double(), length.detach().double()
+        v = direction.detach().double()
+        g = length.detach().double()
         norm: torch.Tensor = torch.linalg.vector_norm(v, dim=axes, keepdim=True)
         return v * (g.reshape([1] * v.ndim if single else g.shape) / norm)
 
@@ -204,14 +207,15 @@ def _weight_norm(name: str, direction: torch.Tensor, length: object) -> _Weight 
 
 
 def _parts(name: str, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
-    """How a weight falls apart along axis 0: a label each, in order; one empty label for a whole."""
-    shape, (parent, _, last) = shapes[name], name.rpartition(".")
+    """Return the labels of the parts of a weight along axis 0, in order; one empty label if it is whole."""
+    shape = shapes[name]
+    parent, _, last = name.rpartition(".")
     if last == "in_proj_weight" and len(shape) == 2 and shape[0] % 3 == 0:
         return ["[q]", "[k]", "[v]"]
     if len(shape) == 2 and _RECURRENT.fullmatch(last):
-        beside = f"{parent}." if parent else ""
-        hidden = shapes.get(beside + last.replace("_ih", "_hh"), ())
-        projection = shapes.get(beside + last.replace("_ih", "_hr").replace("_hh", "_hr"))
+        prefix = f"{parent}." if parent else ""
+        hidden = shapes.get(prefix + last.replace("_ih", "_hh"), ())
+        projection = shapes.get(prefix + last.replace("_ih", "_hr").replace("_hh", "_hr"))
         if len(hidden) == 2:
             width = projection[1] if projection else hidden[1]
             gates, rest = divmod(hidden[0], width) if width else (0, 0)
@@ -221,5 +225,5 @@ def _parts(name: str, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
 
 
 def _part(weight: _Weight, start: int, stop: int) -> torch.Tensor:
-    """Some rows of a weight, which is made now if it is not what is stored."""
+    """Return rows `start` to `stop` of a weight, which is computed if it is not stored itself."""
     return (weight.source if weight.load is None else weight.load())[start:stop]

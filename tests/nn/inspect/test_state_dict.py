@@ -8,11 +8,11 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations, prune
 
-from tammes.nn.inspect.layers import layers
+from tammes.nn.inspect.state_dict import stored_layers
 
 
 def by_name(state):
-    found, skipped = layers(state)
+    found, skipped = stored_layers(state)
     assert len({layer.name for layer in found}) == len(found)
     assert not {layer.name for layer in found} & set(skipped)
     for layer in found:
@@ -79,7 +79,7 @@ def test_quantised_tensors_are_no_weights():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         value = torch.quantize_per_tensor(torch.eye(3), 0.1, 0, torch.qint8)
-    assert layers({"x": value}) == ([], {"x": "quantised"})
+    assert stored_layers({"x": value}) == ([], {"x": "quantised"})
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
@@ -100,7 +100,7 @@ def test_views_and_parameters_are_read_as_they_are():
 
 def test_nothing_is_copied_before_it_is_asked_for():
     weight = torch.randn(4, 3)
-    layer = layers({"w": weight})[0][0]
+    layer = stored_layers({"w": weight})[0][0]
     assert np.shares_memory(layer.rows, weight.numpy())
 
 
@@ -267,17 +267,17 @@ def test_two_tensors_for_one_name_are_both_kept():
     ids=["sparse", "meta", "complex"],
 )
 def test_a_mask_that_cannot_be_multiplied_with(mask):
-    found, skipped = layers({"w_orig": torch.ones(4, 3), "w_mask": mask})
+    found, skipped = stored_layers({"w_orig": torch.ones(4, 3), "w_mask": mask})
     assert found == []
     assert skipped["w_orig"] == "its mask w_mask does not fit"
 
 
 def test_lengths_that_cannot_be_multiplied_with():
-    found, skipped = layers({"w_v": torch.ones(4, 3), "w_g": torch.ones(4, 1).to_sparse()})
+    found, skipped = stored_layers({"w_v": torch.ones(4, 3), "w_g": torch.ones(4, 1).to_sparse()})
     assert found == []
     assert "no real numbers" in skipped["w_v"]
 
 
 def test_a_recurrent_layer_of_no_width():
-    found, _ = layers({"weight_ih_l0": torch.ones(20, 4), "weight_hh_l0": torch.ones(20, 0)})
+    found, _ = stored_layers({"weight_ih_l0": torch.ones(20, 4), "weight_hh_l0": torch.ones(20, 0)})
     assert [layer.name for layer in found] == ["weight_ih_l0"]
