@@ -38,7 +38,8 @@ from tammes.solvers import device_memory
 from tammes.solvers.ladder import tensor_forces as forces
 from tammes.solvers.ladder import tensor_lists as neighbourhoods
 from tammes.solvers.ladder.cutoffs import truncation
-from tammes.solvers.ladder.tensor import descend, ladder
+from tammes.solvers.ladder.exponents import ladder
+from tammes.solvers.ladder.tensor import descend
 from tammes.solvers.ladder.tensor_forces import All, Evaluate
 from tammes.solvers.ladder.tensor_lists import Neighbourhoods, neighbours_within
 from tammes.solvers.sgd import resolve_device

@@ -66,16 +66,17 @@ def one_size(n, d):
 
 def ladder(n, d):
     """The soft-min ladder of `products`, as `codebook` runs it."""
-    from tammes.solvers.ladder.products import descend
+    from tammes.solvers.ladder.products import ProductLadder
 
-    return descend(start(n, d), iterations=100).points
+    return ProductLadder(iterations=100).run(start(n, d)[None]).points[0]
 
 
 def chords(n, d):
     """The tensor ladder of `tensor`: chords, one axis at a time, float64."""
     from tammes.solvers.ladder import tensor as continuation
+    from tammes.solvers.ladder.exponents import ladder
 
-    rungs = continuation.ladder(4.0, 16_384.0, 4.0)
+    rungs = ladder(4.0, 16_384.0, 4.0)
     return continuation.descend(start(n, d), exponents=rungs, iterations=30).points[0]
 
 

@@ -234,7 +234,8 @@ def polish_times(repeats: int) -> None:
     """Seconds and residual of the polish of a ladder's result."""
     from threadpoolctl import threadpool_limits
 
-    from tammes.solvers.ladder.compiled import ladder, relax
+    from tammes.solvers.ladder.compiled import CompiledLadder
+    from tammes.solvers.ladder.exponents import ladder
     from tammes.solvers.polish.polish import polish
 
     lines = [
@@ -247,11 +248,11 @@ def polish_times(repeats: int) -> None:
     ]
     with threadpool_limits(1):
         for d, n, allowed in ((3, 30, 0.05), (4, 130, 0.5), (4, 600, 15.0), (3, 1000, 30.0)):
-            spacing = 2.0 * math.sin(0.5 * bounds.upper_bound(n, d).angle)
+            climb = CompiledLadder(ladder(4.0, 1024.0), iterations=1_000, gradient_tol=1e-5)
             seen = []
             for seed in range(repeats):
                 start = np.random.default_rng(seed).standard_normal((n, d))
-                top = relax(start, ladder(4.0, 1024.0), chord_bound=spacing, iterations=1_000, gradient_tol=1e-5).points
+                top = climb.run(start[None]).points[0]
                 began = time.process_time()
                 done = polish(top)
                 seen.append((time.process_time() - began, done))

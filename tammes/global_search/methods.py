@@ -15,6 +15,7 @@ from tammes.global_search.pool import Pool
 from tammes.global_search.problem import Problem
 from tammes.global_search.state import Limits, SearchState
 from tammes.global_search.strategy import Strategy
+from tammes.solvers.ladder.cutoffs import list_capacity
 
 if TYPE_CHECKING:
     from tammes.solvers.local_solver import LocalSolver
@@ -222,7 +223,8 @@ def _batches(problem: Problem, limits: Limits, device: str, fused: bool | None) 
     from tammes.global_search.strategies.multistart import Batches, Multistart
     from tammes.solvers import device_memory
     from tammes.solvers.chain import Chain, Link
-    from tammes.solvers.ladder.tensor import TensorLadder, ladder
+    from tammes.solvers.ladder.exponents import ladder
+    from tammes.solvers.ladder.tensor import TensorLadder
     from tammes.solvers.polish.polish import Polish
 
     climbing = Link("ladder", TensorLadder(device=device, fused=fused))
@@ -378,11 +380,6 @@ def staged_memory(n: int, d: int) -> float:
 def products_memory(n: int, d: int) -> float:
     """Return the bytes of the product ladder: copies of the points in L-BFGS, and what is at hand."""
     return 4.0e8 + 32.0 * 8.0 * n * d
-
-
-def list_capacity(d: int) -> int:
-    """Return about how many neighbours a point has in the longest lists."""
-    return {2: 12, 3: 40, 4: 160, 5: 420, 6: 500, 7: 500}.get(d, 700)
 
 
 # --- executors --------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import mpmath
 import numpy as np
 import oracles
 import pytest
+from ladders import relaxed
 
 from tammes.base import geometry
 from tammes.base.errors import InvalidParameterError, InvalidPointsError
@@ -17,7 +18,6 @@ from tammes.codes import extended_precision
 from tammes.codes.extended_precision import check_digits
 from tammes.codes.spherical_code import SphericalCode
 from tammes.constructions.closed_forms import orthoplex, regular_polygon, simplex
-from tammes.solvers.ladder.compiled import descend
 from tammes.solvers.polish.polish import polish
 
 DIGITS = 100
@@ -28,7 +28,7 @@ def found(n, d, degrees, seeds=range(12)):
     """A polished code with this angle, from a random start."""
     for seed in seeds:
         start = geometry.as_points(np.random.default_rng(seed).normal(size=(n, d)), normalize=True)
-        end = polish(descend(start, exponents=LADDER).points)
+        end = polish(relaxed(start, LADDER).points)
         if abs(math.degrees(end.after) - degrees) < 1e-6:
             return end.points
     raise AssertionError(f"no seed reaches {degrees}")
@@ -139,7 +139,7 @@ def test_seven_points():
 @pytest.mark.parametrize("seed", range(2))
 def test_a_generic_code_with_rattlers(seed, digits):
     start = unit(np.random.default_rng(seed).normal(size=(30, 3)))
-    points = polish(descend(start, exponents=LADDER).points).points
+    points = polish(relaxed(start, LADDER).points).points
     refined = extended_precision.refine(points, digits)
     check_laws(refined, digits)
     rattlers = SphericalCode(points).rattlers()

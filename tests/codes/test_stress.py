@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import oracles
 import pytest
+from ladders import relaxed
 
 from tammes.base import geometry
 from tammes.codes import stress
@@ -114,11 +115,11 @@ def test_support_follows_a_permutation(points):
 
 
 def code_30():
-    from tammes.solvers.ladder.compiled import ladder, relax
+    from tammes.solvers.ladder.exponents import ladder
     from tammes.solvers.polish.polish import polish
 
     start = np.random.default_rng(0).normal(size=(30, 3))
-    return polish(relax(start, ladder(4.0, 1024.0), chord_bound=0.7).points)
+    return polish(relaxed(start, ladder(4.0, 1024.0), chord_bound=0.7).points)
 
 
 def test_balance_mends_a_guess_and_refuses_what_cannot_balance():

@@ -13,7 +13,7 @@ SPACING = 2 * np.sin(bounds.upper_bound(N, 3).angle / 2)
 
 
 def relaxed():
-    return large.descend(fibonacci(N), chord_bound=SPACING, exponents=(8.0, 64.0, 512.0), iterations=60).points
+    return large.ManyPointsLadder((8.0, 64.0, 512.0), iterations=60).run(fibonacci(N)[None]).points[0]
 
 
 def test_a_missing_point_is_the_deepest_hole():

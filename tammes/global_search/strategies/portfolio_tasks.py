@@ -17,7 +17,8 @@ from tammes.global_search import moves, starts
 from tammes.global_search.tasks import RELAXED, Found, Outcome, Task
 from tammes.groups.catalogue import parse
 from tammes.groups.orbits import Orbits, orbits_of, random_orbits
-from tammes.solvers.ladder.compiled import CompiledLadder, ladder
+from tammes.solvers.ladder.compiled import CompiledLadder
+from tammes.solvers.ladder.exponents import ladder
 from tammes.solvers.local_solver import Descent
 from tammes.solvers.polish.polish import Polish
 

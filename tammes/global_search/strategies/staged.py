@@ -43,6 +43,7 @@ from tammes.global_search.strategies.symmetric_starts import groups_for
 from tammes.global_search.strategy import Report, Strategy
 from tammes.global_search.tasks import Outcome, Task
 from tammes.groups.finite_groups import Group
+from tammes.solvers.ladder.exponents import time_weights
 from tammes.solvers.ladder.many_points import EXPONENTS
 
 __all__ = ["Exponents", "Staged"]
@@ -58,7 +59,6 @@ _FIRST_LADDER = 0.5  # of a time limit
 _ONLY_LADDER = 0.75  # likewise, where no symmetric starts follow
 _HALVINGS = 3.0  # of the pool, in the course of the changes: the more promising have more of them
 _OF_A_GROUP = 2  # symmetric codes that are broken: siblings lead to the same place
-_LOW = 16.0  # exponents up to here have most of the way to go, and three times as much of a time limit
 # Repairs without a transplant: first exponent, and kick over the chord bound; in d = 3, and above.
 _SHAKES = (((8.0, 0.0), (16.0, 0.02), (16.0, 0.05)), ((8.0, 0.0), (8.0, 0.03)))
 
@@ -437,7 +437,7 @@ class Staged(Strategy):
         """Return the next rung of a ladder with all threads, from its start or from where the rung before ended."""
         if self.climbing is not None:
             start = Given(self.climbing, start.images if isinstance(start, Given) else None)
-        weights = [3.0 if p <= _LOW else 1.0 for p in rungs]
+        weights = time_weights(rungs)
         # What follows the ladder counts as one more rung, of such a weight that the ladder has its part of the whole.
         after = sum(weights) * (1.0 / part - 1.0)
         return Climb(

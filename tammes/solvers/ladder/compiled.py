@@ -11,7 +11,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,140 +28,7 @@ from tammes.solvers.ladder import compiled_pairs
 from tammes.solvers.ladder.exponents import ladder
 from tammes.solvers.local_solver import Descent
 
-__all__ = ["CompiledLadder", "Descended", "Relaxed", "descend", "ladder", "relax", "soft_min"]
-
-
-@dataclass(frozen=True)
-class Relaxed:
-    """Points at the top of the ladder."""
-
-    points: Floats
-    """Unit rows, shape `(n, d)`."""
-    cosine: float
-    """The largest cosine that a polish is predicted to reach, right to O(1 / p^2) where the descent ended."""
-    evaluations: int
-
-
-def relax(
-    points: Floats,
-    exponents: Sequence[float],
-    *,
-    chord_bound: float,
-    iterations: int = 100,
-    gradient_tol: float = 1e-4,
-    between: Callable[[Floats], Floats] | None = None,
-) -> Relaxed:
-    """Climb the soft-min ladder from `points`.
-
-    Args:
-        points: rows of any non-zero length, shape `(n, d)`. Not modified.
-        exponents: p of the rungs, powers of two of at least 1.
-        chord_bound: upper bound on the smallest chord; steps are counted in it.
-        iterations: L-BFGS iterations on each rung.
-        gradient_tol: largest gradient row times the smallest chord at which a rung ends.
-        between: applied to the points before every rung: noise, or a symmetry.
-    """
-    _prepared()
-    evaluations = 0
-    for p in exponents:
-        if between is not None:
-            points = between(points)
-        axes = np.ascontiguousarray(points.T, dtype=np.float64)
-        axes /= np.linalg.norm(axes, axis=0)
-        evaluations += compiled_pairs.minimise(axes, _squarings(p), iterations, chord_bound, gradient_tol)[0]
-        points = np.ascontiguousarray(axes.T)
-    if between is not None:
-        points = between(points)
-    points = geometry.normalize_rows(points)
-    return Relaxed(
-        points, float(compiled_pairs.predict(np.ascontiguousarray(points.T), _squarings(exponents[-1]))), evaluations
-    )
-
-
-@dataclass(frozen=True)
-class Descended:
-    """As `tensor.Descended`, of one start."""
-
-    points: Floats
-    status: Status
-    evaluations: int
-
-
-def descend(
-    points: Floats,
-    *,
-    exponents: Sequence[float],
-    iterations: int = 150,
-    budget: Budget | None = None,
-    progress: ProgressCallback = silent,
-) -> Descended:
-    """Climb the ladder from one set of points, with progress and limits: `tensor.descend`, compiled.
-
-    Args:
-        points: unit rows, shape `(n, d)`. Not modified.
-        exponents: p of the rungs, powers of two.
-        iterations: L-BFGS iterations on each rung.
-        budget: wall-clock limit; None for none.
-        progress: called after every rung.
-    """
-    n, d = points.shape
-    chord_bound = 2.0 * math.sin(0.5 * bounds.upper_bound(n, d).angle)
-    status, evaluations = Status.CONVERGED, 0
-    try:
-        for k, p in enumerate(exponents):
-            rung = relax(points, (p,), chord_bound=chord_bound, iterations=iterations, gradient_tol=1e-6)
-            points, evaluations = rung.points, evaluations + rung.evaluations
-            progress(Progress("ladder", k + 1, len(exponents), geometry.min_angle(points)))
-            if budget is not None and budget.spent():
-                status = Status.TIME_LIMIT
-                break
-    except KeyboardInterrupt:
-        status = Status.INTERRUPTED
-    return Descended(points, status, evaluations)
-
-
-def soft_min(points: Floats, p: float) -> tuple[float, Floats]:
-    """f_p of unit rows `(n, d)` and its tangent gradient, `(n, d)`: what the loops of this module compute."""
-    axes = np.ascontiguousarray(points.T, dtype=np.float64)
-    n = axes.shape[1]
-    gradient, none = np.empty_like(axes), np.empty(0, np.int64)
-    pairs = compiled_pairs.Pairs(none, none, _squarings(p), np.empty(n), np.empty(n))
-    least = min(float(((axes[:, :i] - axes[:, i : i + 1]) ** 2).sum(axis=0).min()) for i in range(1, n))
-    if least == 0.0:
-        return math.inf, np.zeros_like(points)
-    total, _ = compiled_pairs.evaluate(pairs, axes, gradient, least)
-    return math.log(total) / p - 0.5 * math.log(least), np.ascontiguousarray(gradient.T) / total
-
-
-@functools.cache
-def _prepared() -> None:
-    """Compile in a process of its own where nothing is on the disk yet.
-
-    What numba has just compiled and what it loads again from the disk differ in last digits. So every process
-    loads, and a search that is the first one gives the same bits as those after it.
-    """
-    folder = Path(str(compiled_pairs.minimise.stats.cache_path))
-    if _COMPILING in os.environ or all(
-        any(folder.glob(f"compiled_pairs.{name}-*.nbi")) for name in ("minimise", "predict")
-    ):
-        return
-    code = (
-        "import numpy as np; from tammes.solvers.ladder import compiled; "
-        "points = np.eye(3); compiled.relax(points, (2.0,), chord_bound=1.5, iterations=1)"
-    )
-    environment = os.environ | {_COMPILING: "1", "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)
-
-
-_COMPILING = "TAMMES_COMPILING"
-
-
-def _squarings(p: float) -> int:
-    """How often (m / D) is squared for the exponent p / 2; -1 is a square root."""
-    mantissa, exponent = math.frexp(p)
-    if mantissa != 0.5 or exponent < 1:
-        raise InvalidParameterError("exponents", "powers of two of at least 1", p)
-    return exponent - 2
+__all__ = ["CompiledLadder", "soft_min"]
 
 
 @dataclass(frozen=True)
@@ -218,19 +85,12 @@ class CompiledLadder:
                     axes = np.ascontiguousarray(points.T)  # (d, n)
                     axes /= np.linalg.norm(axes, axis=0)
                     squarings = _squarings(p)
-                    evaluations += compiled_pairs.minimise(axes, squarings, self.iterations, bound, self.gradient_tol)[
-                        0
-                    ]
+                    made, *_ = compiled_pairs.minimise(axes, squarings, self.iterations, bound, self.gradient_tol)
+                    evaluations += made
                     rows[k] = axes.T
                     if progress is not silent:
-                        progress(
-                            Progress(
-                                "ladder",
-                                rung,
-                                len(self.exponents),
-                                geometry.min_angle(geometry.normalize_rows(rows[k])),
-                            )
-                        )
+                        angle = geometry.min_angle(geometry.normalize_rows(rows[k]))
+                        progress(Progress("ladder", rung, len(self.exponents), angle))
                     if budget is not None and budget.spent():
                         status = Status.TIME_LIMIT
                         break
@@ -244,3 +104,47 @@ class CompiledLadder:
             status = Status.INTERRUPTED
         rows = geometry.normalize_rows(rows)
         return Descent(rows, status, evaluations, predicted=np.where(np.isnan(predicted), 1.0, predicted))
+
+
+def soft_min(points: Floats, p: float) -> tuple[float, Floats]:
+    """Return f_p of unit rows `(n, d)` and its tangent gradient, `(n, d)`, as the compiled loops compute them."""
+    axes = np.ascontiguousarray(points.T, dtype=np.float64)
+    n = axes.shape[1]
+    gradient, none = np.empty_like(axes), np.empty(0, np.int64)
+    pairs = compiled_pairs.Pairs(none, none, _squarings(p), np.empty(n), np.empty(n))
+    least = min(float(((axes[:, :i] - axes[:, i : i + 1]) ** 2).sum(axis=0).min()) for i in range(1, n))
+    if least == 0.0:
+        return math.inf, np.zeros_like(points)
+    total, _ = compiled_pairs.evaluate(pairs, axes, gradient, least)
+    return math.log(total) / p - 0.5 * math.log(least), np.ascontiguousarray(gradient.T) / total
+
+
+@functools.cache
+def _prepared() -> None:
+    """Compile in a process of its own where nothing is on the disk yet.
+
+    What numba has just compiled and what it loads again from the disk differ in last digits. So every process
+    loads, and a search that is the first one gives the same bits as those after it.
+    """
+    folder = Path(str(compiled_pairs.minimise.stats.cache_path))
+    if _COMPILING in os.environ or all(
+        any(folder.glob(f"compiled_pairs.{name}-*.nbi")) for name in ("minimise", "predict")
+    ):
+        return
+    code = (
+        "import numpy as np; from tammes.solvers.ladder.compiled import CompiledLadder; "
+        "CompiledLadder((2.0,), iterations=1).run(np.eye(3)[None])"
+    )
+    environment = os.environ | {_COMPILING: "1", "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)
+
+
+_COMPILING = "TAMMES_COMPILING"
+
+
+def _squarings(p: float) -> int:
+    """Return how often (m / D) is squared for the exponent p / 2; -1 is a square root."""
+    mantissa, exponent = math.frexp(p)
+    if mantissa != 0.5 or exponent < 1:
+        raise InvalidParameterError("exponents", "powers of two of at least 1", p)
+    return exponent - 2

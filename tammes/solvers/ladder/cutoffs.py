@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["NEGLIGIBLE", "SKIN", "skin", "truncation"]
+__all__ = ["NEGLIGIBLE", "SKIN", "list_capacity", "skin", "truncation"]
 
 NEGLIGIBLE = 37.0
 """-log(1e-16): a pair whose weight is smaller by this factor changes no digit of the sum."""
@@ -32,3 +32,8 @@ def skin(p: float, d: int) -> float:
     """Return how much too far compiled lists reach."""
     begin, end = truncation(p, d)
     return _WIDE_SKIN if begin < end and d == 3 else SKIN
+
+
+def list_capacity(d: int) -> int:
+    """Return about how many neighbours a point has in the longest lists."""
+    return {2: 12, 3: 40, 4: 160, 5: 420, 6: 500, 7: 500}.get(d, 700)

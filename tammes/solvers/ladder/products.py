@@ -10,14 +10,14 @@ time, cost many times what two matrix products do, and the contacts are far too 
 n(d-1) and more, 1.3 million at (10,000, 128).
 
 The products are float32, in blocks of rows of the upper triangle: O(n^2 d) time an evaluation, O(n d) memory
-beside one block. Cosines good to some 1e-7 are enough for exponents of up to 2^14; the judge measures the
-points anyway.
+beside one block. Cosines good to some 1e-7 are enough for exponents of up to 2^14; what is reported
+is measured from the points in float64.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -34,7 +34,7 @@ from tammes.solvers.ladder.tensor_forces import Forces
 from tammes.solvers.ladder.tensor_lbfgs import LBFGS, Settings, Steps
 from tammes.solvers.local_solver import Descent
 
-__all__ = ["EXPONENTS", "Descended", "ProductLadder", "affordable", "descend", "soft_max"]
+__all__ = ["EXPONENTS", "ProductLadder", "affordable", "soft_max"]
 
 EXPONENTS = (8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1_024.0, 4_096.0, 16_384.0)
 """p of the rungs: at the last, what a minimum of g_p has above the local optimum is about 1e-4."""
@@ -49,27 +49,14 @@ _REACH = 4.0  # how far a row may move in one step, over p: cosines change by ab
 _GAIN = 1e-3  # over p: the gain of a window below which the rung ends
 
 
-@dataclass(frozen=True)
-class Descended:
-    """The best points met on the way up, and how it ended."""
-
-    points: Floats
-    """Unit rows, float64, shape `(n, d)`."""
-    max_cosine: float
-    """Their largest cosine as the float32 products have it: a claim, good to about 1e-6."""
-    status: Status
-    evaluations: int
-    """Of g_p and its gradient."""
-
-
 def affordable(n: int, d: int) -> int:
-    """Iterations on each rung that make a ladder of about a minute on one core: at least 10, at most 100."""
+    """Return the iterations on each rung that make a ladder of about a minute on one core: at least 10, at most 100."""
     return int(max(10.0, min(100.0, _WORK / len(EXPONENTS) / (float(n) * n * d))))
 
 
 @torch.no_grad()
 def soft_max(points: Tensor, p: float) -> tuple[float, Tensor]:
-    """`g_p` and its gradient along the sphere.
+    """Return `g_p` and its gradient along the sphere.
 
     Args:
         points: unit rows, float32 or float64, shape `(n, d)`.
@@ -82,69 +69,82 @@ def soft_max(points: Tensor, p: float) -> tuple[float, Tensor]:
     return found.value, found.grad
 
 
-@torch.no_grad()
-def descend(
-    points: Floats,
-    *,
-    exponents: Sequence[float] = EXPONENTS,
-    iterations: int = 60,
-    rival: float = math.inf,
-    device: str | torch.device = "cpu",
-    budget: Budget | None = None,
-    progress: ProgressCallback = silent,
-) -> Descended:
-    """Climb the ladder from one set of points.
+@dataclass(frozen=True)
+class ProductLadder:
+    """The ladder of the soft maximum as a local solver for many points in many dimensions.
 
-    One thread, whatever torch has: the same points and settings then give the same bits on the same machine,
-    unless a budget of time ends the run.
+    It takes one thread, whatever torch has, so that the same points and settings give the same bits.
 
     Args:
-        points: rows of any non-zero length, shape `(n, d)`. Not modified.
-        exponents: p of the rungs, increasing; a high first one stays near `points`.
-        iterations: L-BFGS iterations on each rung, at most.
-        rival: a largest cosine that is there already. The run ends after a rung that will not beat it: the
-            mean cosine, weighted as in the gradient, has not been seen to fall on later rungs.
-        device: where the tensors live.
-        budget: wall-clock limit; None for none.
-        progress: called after every rung.
-
-    Returns:
-        The points with the smallest largest cosine that were met, the given ones included. Ctrl-C returns
-        the best so far.
+        iterations: L-BFGS iterations on each rung, at most; None for what makes a ladder of about a minute on one core.
+        exponents: p of the rungs, increasing; a high first one stays near the start.
+        device: of the tensors.
 
     Raises:
         InvalidParameterError: if there is no rung, or no iteration.
     """
-    if not exponents:
-        raise InvalidParameterError("exponents", "at least one", exponents)
-    iterations = check_integer("iterations", iterations, 1)
-    start = normalize_rows(torch.tensor(points, dtype=torch.float64, device=device)).float()
-    status = Status.CONVERGED
-    with _plain_arithmetic():
-        cosines = _Cosines(start[None])
-        climb = LBFGS(start[None].clone(), cosines, _SETTINGS)
-        try:
-            for rung, p in enumerate(exponents, start=1):
-                if budget is not None and budget.spent():
-                    status = Status.TIME_LIMIT
-                    break
-                steps = Steps(first=0.25 * _REACH / p, longest=_REACH / p, gradient_tol=0.0, least_gain=_GAIN / p)
-                climb.minimise(p, iterations, steps, budget, _no_report)
-                cosines.shift = 1.0 - 0.5 * climb.least.item()
-                status = Status.STEP_LIMIT if climb.taken.item() >= iterations else Status.CONVERGED
-                progress(
-                    Progress("ladder", rung, len(exponents), math.acos(max(-1.0, min(1.0, cosines.top + _ROUNDING))))
-                )
-                if budget is not None and budget.spent():
-                    status = Status.TIME_LIMIT
-                    break
-                if climb.predicted.item() > rival:
-                    status = Status.STEP_LIMIT
-                    break
-        except KeyboardInterrupt:
-            status = Status.INTERRUPTED
-    best = normalize_rows(cosines.best[0].double())
-    return Descended(best.cpu().numpy(), cosines.top, status, climb.evaluations + 1)
+
+    iterations: int | None = None
+    exponents: tuple[float, ...] = EXPONENTS
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if not self.exponents:
+            raise InvalidParameterError("exponents", "at least one", self.exponents)
+        if self.iterations is not None:
+            object.__setattr__(self, "iterations", check_integer("iterations", self.iterations, 1))
+
+    @torch.no_grad()
+    def run(
+        self,
+        starts: Floats,
+        *,
+        orbits: None = None,
+        bar: float = 0.0,
+        budget: Budget | None = None,
+        progress: ProgressCallback = silent,
+    ) -> Descent:
+        """Climb the ladder from one start; see `LocalSolver.run`.
+
+        Args:
+            starts: rows of any non-zero length, shape `(1, n, d)`. Not modified.
+            orbits: must be None.
+            bar: minimal angle to exceed, radians; 0 for none. The run ends after a rung that will not exceed it: the
+                mean cosine, weighted as in the gradient, has not been seen to fall on later rungs.
+            budget: asked after every iteration; None for no limit.
+            progress: called after every rung.
+
+        Returns:
+            The points with the smallest largest cosine that were met, the start included.
+        """
+        n, d = starts.shape[1:]
+        iterations = affordable(n, d) if self.iterations is None else self.iterations
+        start = normalize_rows(torch.tensor(starts, dtype=torch.float64, device=self.device)[0]).float()
+        status = Status.CONVERGED
+        with _plain_arithmetic():
+            cosines = _Cosines(start[None])
+            climb = LBFGS(start[None].clone(), cosines, _SETTINGS)
+            try:
+                for rung, p in enumerate(self.exponents, start=1):
+                    if budget is not None and budget.spent():
+                        status = Status.TIME_LIMIT
+                        break
+                    steps = Steps(first=0.25 * _REACH / p, longest=_REACH / p, gradient_tol=0.0, least_gain=_GAIN / p)
+                    climb.minimise(p, iterations, steps, budget, _no_report)
+                    cosines.shift = 1.0 - 0.5 * climb.least.item()
+                    status = Status.STEP_LIMIT if climb.taken.item() >= iterations else Status.CONVERGED
+                    angle = math.acos(max(-1.0, min(1.0, cosines.top + _ROUNDING)))
+                    progress(Progress("ladder", rung, len(self.exponents), angle))
+                    if budget is not None and budget.spent():
+                        status = Status.TIME_LIMIT
+                        break
+                    if bar > 0.0 and climb.predicted.item() > math.cos(bar):
+                        status = Status.STEP_LIMIT
+                        break
+            except KeyboardInterrupt:
+                status = Status.INTERRUPTED
+        best = normalize_rows(cosines.best.double())
+        return Descent(best.cpu().numpy(), status, climb.evaluations)
 
 
 @dataclass(frozen=True)
@@ -238,49 +238,3 @@ class _Cosines:
             [[found.value], [2.0 - 2.0 * found.top], [found.mean]], dtype=torch.float64, device=x.device
         )
         return Forces(value, found.grad[None], least, mean)
-
-
-@dataclass(frozen=True)
-class ProductLadder:
-    """The ladder of the soft maximum as a local solver for many points in many dimensions.
-
-    Args:
-        iterations: L-BFGS iterations on each rung; None for what makes a ladder of about a minute on one core.
-        exponents: p of the rungs, increasing.
-        device: of the tensors.
-    """
-
-    iterations: int | None = None
-    exponents: tuple[float, ...] = EXPONENTS
-    device: str = "cpu"
-
-    def run(
-        self,
-        starts: Floats,
-        *,
-        orbits: None = None,
-        bar: float = 0.0,
-        budget: Budget | None = None,
-        progress: ProgressCallback = silent,
-    ) -> Descent:
-        """Climb the ladder from one start; see `LocalSolver.run`.
-
-        Args:
-            starts: rows of any non-zero length, shape `(1, n, d)`. Not modified.
-            orbits: must be None.
-            bar: minimal angle below which a start is given up, radians; 0 for none.
-            budget: asked after every iteration; None for no limit.
-            progress: called after every rung.
-        """
-        (points,) = starts
-        made = descend(
-            points,
-            exponents=self.exponents,
-            iterations=affordable(*points.shape) if self.iterations is None else self.iterations,
-            rival=math.cos(bar) if bar > 0.0 else math.inf,
-            device=self.device,
-            budget=budget,
-            progress=progress,
-        )
-        # One evaluation measures the start.
-        return Descent(made.points[None], made.status, made.evaluations - 1)

@@ -26,16 +26,14 @@ from tammes.base.status import Status
 from tammes.base.torch_geometry import few_threads, row_lengths
 from tammes.bounds.best import upper_bound
 from tammes.solvers import device_memory
-from tammes.solvers.ladder.exponents import ladder
+from tammes.solvers.ladder.exponents import ladder, part_of_first
 from tammes.solvers.ladder.tensor_forces import All, Evaluate, tile
 from tammes.solvers.ladder.tensor_lbfgs import LBFGS, Steps
 from tammes.solvers.local_solver import Descent
 
-__all__ = ["Descended", "TensorLadder", "descend", "ladder", "soft_min"]
+__all__ = ["Descended", "TensorLadder", "descend", "soft_min"]
 
 _SMALLEST_TILE = 1 << 12  # pairs at once: below, memory is short for the points themselves
-_LOW = 16.0  # exponents up to here have most of the way to go: of a time limit that is shared out,
-_LOW_SHARE = 3.0  # they have so many times the part of a high one
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ def descend(
                 def report(chord: float, rung: int = rung) -> None:
                     progress(Progress("ladder", rung, len(exponents), 2.0 * math.asin(min(1.0, 0.5 * chord))))
 
-                share = _part(budget, exponents[rung - 1 :]) if time_shared else budget
+                share = part_of_first(budget, exponents[rung - 1 :]) if time_shared else budget
                 steps = Steps(
                     first=0.1 * spacing / max(1.0, p / 16.0),
                     longest=0.3 * spacing,
@@ -139,14 +137,6 @@ def descend(
         climb.evaluations,
         int(climb.steps),
     )
-
-
-def _part(budget: Budget | None, left: Sequence[float]) -> Budget | None:
-    """The part of a limit that is due to the first of the rungs that are left."""
-    if budget is None:
-        return None
-    weights = [_LOW_SHARE if p <= _LOW else 1.0 for p in left]
-    return budget.part(weights[0] / sum(weights))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from ladders import relaxed
 
 from tammes.base import geometry
 from tammes.base.budget import Budget
@@ -13,7 +14,11 @@ from tammes.base.status import Status
 from tammes.constructions.closed_forms import orthoplex
 from tammes.solvers.ladder import compiled
 from tammes.solvers.ladder import tensor as continuation
-from tammes.solvers.ladder.tensor import ladder
+from tammes.solvers.ladder.compiled import CompiledLadder
+from tammes.solvers.ladder.exponents import ladder
+from tammes.solvers.ladder.many_points import ManyPointsLadder
+from tammes.solvers.ladder.products import ProductLadder
+from tammes.solvers.ladder.tensor import TensorLadder
 from tammes.solvers.ladder.tensor_forces import All
 
 REALISATIONS = ["tensors", "compiled"]
@@ -95,7 +100,7 @@ def test_both_ladders_lead_to_the_optimum(n, d, cosine):
     assert found.status is Status.CONVERGED
     assert min(found.predicted) == pytest.approx(cosine, abs=2e-5)
     spacing = math.sqrt(2.0 - 2.0 * cosine)
-    best = min(compiled.relax(start, ladder(4.0, 1024.0), chord_bound=spacing).cosine for start in starts)
+    best = min(relaxed(start, ladder(4.0, 1024.0), chord_bound=spacing).predicted for start in starts)
     assert best == pytest.approx(cosine, abs=2e-5)
 
 
@@ -160,19 +165,41 @@ def test_input_is_left_alone_and_runs_repeat():
     assert (first.points == second.points).all()
 
 
-@pytest.mark.parametrize("descend", [continuation.descend, compiled.descend])
-def test_a_spent_budget_ends_the_ladder(descend):
+LADDERS = {
+    "compiled": CompiledLadder((8.0, 16.0)),
+    "many points": ManyPointsLadder((8.0, 16.0)),
+    "tensors": TensorLadder((8.0, 16.0)),
+    "tensors, lists": TensorLadder((8.0, 16.0), lists=True),
+    "products": ProductLadder(exponents=(8.0, 16.0)),
+}
+every_ladder = pytest.mark.parametrize("ladder", LADDERS.values(), ids=LADDERS)
+
+
+@every_ladder
+def test_every_ladder_widens_the_code_and_leaves_the_start_alone(ladder):
+    start = rows(60, 3)[None]
+    kept = start.copy()
+    first, again = (ladder.run(start) for _ in range(2))
+    assert (start == kept).all()
+    assert np.array_equal(first.points, again.points)
+    assert np.abs(np.linalg.norm(first.points, axis=2) - 1.0).max() < 1e-14
+    assert geometry.min_angle(first.points[0]) > 2.0 * geometry.min_angle(start[0])
+    assert first.evaluations > 10
+
+
+@every_ladder
+def test_a_spent_budget_ends_every_ladder(ladder):
     clock = iter([0.0, *[100.0] * 1000])
     budget = Budget(1.0, clock=lambda: next(clock))
-    assert descend(rows(30, 3), exponents=(4.0, 8.0), budget=budget).status is Status.TIME_LIMIT
+    assert ladder.run(rows(60, 3)[None], budget=budget).status is Status.TIME_LIMIT
 
 
-@pytest.mark.parametrize("descend", [continuation.descend, compiled.descend])
-def test_ctrl_c_returns_points(descend):
+@every_ladder
+def test_ctrl_c_returns_the_points_of_every_ladder(ladder):
     def interrupt(_):
         raise KeyboardInterrupt
 
-    found = descend(rows(30, 3), exponents=(4.0, 8.0), progress=interrupt)
+    found = ladder.run(rows(60, 3)[None], progress=interrupt)
     assert found.status is Status.INTERRUPTED
     assert np.isfinite(found.points).all()
 

@@ -4,13 +4,14 @@ import math
 
 import numpy as np
 import pytest
+from ladders import relaxed
 
 from tammes.base import geometry
 from tammes.base.budget import Budget
 from tammes.base.status import Status
 from tammes.codes.spherical_code import SphericalCode
 from tammes.constructions.closed_forms import orthoplex, simplex
-from tammes.solvers.ladder.compiled import ladder, relax
+from tammes.solvers.ladder.exponents import ladder
 from tammes.solvers.polish.polish import polish
 
 
@@ -20,7 +21,7 @@ def rows(n, d, seed=0):
 
 def climbed(n, d, seed=0, first=4.0):
     """A ladder's result from a random start."""
-    return relax(rows(n, d, seed), ladder(first, 1024.0), chord_bound=2.0 * n ** (-1.0 / (d - 1))).points
+    return relaxed(rows(n, d, seed), ladder(first, 1024.0), chord_bound=2.0 * n ** (-1.0 / (d - 1))).points
 
 
 # Proved optima (sloane_tables/best_known_d3.csv has the references), from a random start.
@@ -218,7 +219,7 @@ def test_a_prescribed_symmetry_is_kept():
 
     group = parse("C5", 3)
     orbits, start = random_orbits(group, 22, np.random.default_rng(1))
-    start = relax(start, ladder(8.0, 1024.0), chord_bound=0.8, between=orbits.symmetrize).points
+    start = relaxed(start, ladder(8.0, 1024.0), chord_bound=0.8, orbits=orbits).points
     found = polish(start, constraint=orbits)
     assert found.after > SphericalCode(start).min_angle
     images = found.points @ group.matrices[1].T
