@@ -1,12 +1,13 @@
-"""The paper's tables and figures, one command each.
+"""Run the network experiments of the paper, and write its tables and figures: one command each.
 
     python -m benchmarks.paper table3 --data DIR --seeds 3
     torchrun --nproc-per-node 4 -m benchmarks.paper table5 --data DIR --device cuda --amp bf16
     python -m benchmarks.paper table3 --dry-run
     python -m benchmarks.paper --smoke --out DIR
 
-A run that is done is not done again, one that was stopped goes on after its last epoch, and several commands may
-share a folder of results: each does what no other is at. Tables and figures are written of whatever is done.
+Every run trains one network with one regulariser and one seed. Results go to `OUT/runs`, one JSON file a run, and
+tables (`NAME.md`, `NAME.csv`) and figures of whatever is finished to OUT. A finished run is not repeated, and an
+interrupted one continues after its last epoch. Several commands may share OUT: each takes runs that no other has.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from benchmarks.paper.jobs import AMP, Job, check_precision, jobs_of
 from tammes.base.errors import TammesError
 
 if TYPE_CHECKING:
-    from benchmarks.paper.processes import Crew
+    from benchmarks.paper.processes import ProcessGroup
     from benchmarks.paper.runs import Store
 
 TARGETS = {name: name for name in config.EXPERIMENTS}
 TARGETS |= {"figure1": "table3", "figure4": "figure3", "supplement-d": "table3"}
-"""What can be asked for, and the experiment whose runs it needs."""
+"""Names on the command line, and the experiment whose runs each needs."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,13 +73,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if chosen.smoke:
             from benchmarks.paper import smoke
 
-            return smoke.rehearse(chosen.out)
+            return smoke.run_smoke(chosen.out)
         return _run(chosen)
     except TammesError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        if os.environ.get("RANK", "0") == "0":  # of several processes one speaks
+        if os.environ.get("RANK", "0") == "0":  # one of several processes writes
             kept = chosen.out / "runs"
             print(f"Stopped. {kept} keeps what is done; the same command goes on from there.", file=sys.stderr)
         return 130
@@ -89,11 +90,11 @@ def _known(target: str) -> bool:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    """What was asked for, by this process of the crew."""
+    """Execute the command in this process of the group."""
     import torch
 
     from benchmarks.paper import reports, runs
-    from benchmarks.paper.processes import crew
+    from benchmarks.paper.processes import open_process_group
 
     target = chosen.target
     whole = config.read(target) if target.endswith(".toml") else config.load(TARGETS[target])
@@ -104,33 +105,33 @@ def _run(chosen: argparse.Namespace) -> int:
     command = f"python -m benchmarks.paper {shlex.join(_words(chosen))}"
     device = chosen.device or ("cuda" if torch.cuda.is_available() else "cpu")
     check_precision(chosen.amp, device)
-    with crew(device) as ours:
+    with open_process_group(device) as processes:
         if chosen.dry_run:
-            if ours.first:
-                print("\n".join(_plan(part, asked, store, ours)))
+            if processes.first:
+                print("\n".join(_plan(part, asked, store, processes)))
             return 0
         if not chosen.report:
             settings = reports.Settings(chosen.data, chosen.compile, chosen.keep_weights)
-            reports.run_all(part, asked, store, ours, settings)
-        if ours.first:
-            done = store.read_all(jobs)  # with what other commands have done
+            reports.run_all(part, asked, store, processes, settings)
+        if processes.first:
+            done = store.read_all(jobs)  # with those of other commands
             written = reports.write(chosen.out, whole, jobs, done, command)
             print("\n".join(map(str, written)))
     return 0
 
 
-def _plan(experiment: Experiment, jobs: Sequence[Job], store: Store, ours: Crew) -> list[str]:
-    from benchmarks.paper import cost, evidence
+def _plan(experiment: Experiment, jobs: Sequence[Job], store: Store, processes: ProcessGroup) -> list[str]:
+    from benchmarks.paper import cost, measurements
 
-    there = evidence.environment(ours)
+    there = measurements.environment(processes)
     device = there.get("gpu") or f"{there['processor']}, threads: {there['threads']}"
     done = {job.name: store.has(job) for job in jobs}
     left = [job for job in jobs if not done[job.name]]
-    return [experiment.title, "", *cost.plan(jobs, done, cost.costs_of(experiment, left, ours.device), device)]
+    return [experiment.title, "", *cost.plan(jobs, done, cost.costs_of(experiment, left, processes.device), device)]
 
 
 def _words(chosen: argparse.Namespace) -> list[str]:
-    """The arguments that decide what is run, for the reports."""
+    """Return the arguments that select the runs, for the reports."""
     words = [chosen.target, "--data", "DIR", "--seeds", str(chosen.seeds)]
     words += ["--networks", chosen.networks] if chosen.networks else []
     words += ["--amp", chosen.amp] if chosen.amp != "off" else []

@@ -1,4 +1,4 @@
-"""From bytes to what a network takes, on the device of the batch: normalised, cropped at random, mirrored at random.
+"""Normalisation, random crops and random mirroring of batches, on the device of the batch.
 
 An image is padded by `pad` pixels on every side, a window of the old size is cut out anywhere in it, and half of the
 images are mirrored; each image has a draw of its own. The padding is zero *after* normalisation, the mean colour, as
@@ -29,7 +29,7 @@ _AT_A_TIME = 1_024  # images of a memory map that are counted at once
 
 
 def statistics(images: Images) -> Statistics:
-    """Mean and standard deviation of every channel over all pixels, from 0 to 1, exact but for the last rounding.
+    """Return mean and standard deviation of every channel over all pixels, from 0 to 1, correctly rounded.
 
     Values are counted, not summed, so that neither the size nor the order of the images matters. One pass; a memory
     map is read block by block.
@@ -63,7 +63,7 @@ class Augmentation:
         mean: of each of the three channels, pixels from 0 to 1.
         std: likewise, above 0.
         pad: pixels on every side before the crop; 0 crops nothing.
-        flip: whether half of the images are mirrored, left to right.
+        flip: mirror half of the images, left to right.
     """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], pad: int = 4, flip: bool = True) -> None:
@@ -77,7 +77,7 @@ class Augmentation:
         self._scales: dict[torch.device, tuple[Tensor, Tensor]] = {}
 
     def __call__(self, pixels: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """What the network takes.
+        """Return the input of the network.
 
         Args:
             pixels: uint8, `(B, 3, H, W)`, on any device. Not modified.
@@ -106,7 +106,7 @@ class Augmentation:
         return self._normalised(taken).masked_fill_(~inside[:, None], 0.0)
 
     def _places(self, pixels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Row `(B, H)` and column `(B, W)` of the image that each pixel is taken from; some lie outside."""
+        """Return row `(B, H)` and column `(B, W)` of the image that each pixel is taken from; some lie outside."""
         batch, _, height, width = pixels.shape
         drawn = torch.randint(0, 2 * self.pad + 1, (2, batch, 1), generator=generator, device=generator.device)
         mirrored = torch.randint(0, 2, (batch, 1), generator=generator, device=generator.device)

@@ -1,4 +1,4 @@
-"""The images of every step: which ones, and how they are cropped and mirrored, follows from seed and epoch alone."""
+"""Batches of images and their random seeds, which depend on the seed of the run and the epoch alone."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from benchmarks.paper.images import Images
 __all__ = ["RESIDENT", "Source", "order", "random", "seed_of"]
 
 RESIDENT = 4 << 30
-"""Bytes of images that are moved to the device as a whole."""
+"""Largest data set in bytes that is moved to the device as a whole."""
 
 _PURPOSES = ("order", "augmentation", "weights", "dropout")
 
 
 def seed_of(purpose: str, seed: int, epoch: int = 0) -> int:
-    """A seed of 63 bits for each purpose, run and epoch: a resumed epoch draws what it would have drawn."""
+    """Return a seed of 63 bits for each purpose, run and epoch, so that a resumed epoch draws the same numbers."""
     state = np.random.SeedSequence([_PURPOSES.index(purpose), seed, epoch]).generate_state(1, np.uint64)
     return int(state[0] >> np.uint64(1))
 
 
 def random(purpose: str, seed: int, epoch: int, device: torch.device) -> torch.Generator:
-    """Random numbers for one purpose in one epoch."""
+    """Return the random generator for one purpose in one epoch."""
     return torch.Generator(device).manual_seed(seed_of(purpose, seed, epoch))
 
 
 def order(images: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """The images of an epoch, each once, shuffled."""
+    """Return the indices of all images in the order of an epoch."""
     return np.random.default_rng(seed_of("order", seed, epoch)).permutation(images)
 
 
 class Source:
-    """Images on their way to the device: all at once where they fit, else batch by batch, read one ahead.
+    """Loads batches to the device: from a resident copy where the images fit, else batch by batch, read one ahead.
 
     Args:
         images: may lie in a memory map.
-        device: where the batches go.
-        resident: bytes that may lie on the device for good.
+        device: of the batches.
+        resident: largest resident copy, bytes.
     """
 
     def __init__(self, images: Images, device: torch.device, resident: int = RESIDENT) -> None:
@@ -57,7 +57,7 @@ class Source:
         return len(self.images.labels)
 
     def batches(self, indices: Sequence[NDArray[np.int64]]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Pixels `(B, 3, H, W)` of uint8 and labels `(B,)`, for each array of numbers of images."""
+        """Yield pixels `(B, 3, H, W)` of uint8 and labels `(B,)` for each array of indices."""
         if self._pixels is not None:
             for chosen in indices:
                 index = torch.from_numpy(chosen).to(self.device)

@@ -1,4 +1,4 @@
-"""A run that stopped half-way, in a file: written whole or not at all, read without running anything in it."""
+"""Checkpoints of runs: written atomically, and read without executing code from the file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def save(path: Path, state: Mapping[str, Any], *, digest: str, data: str) -> Non
 
 
 def load(path: Path, *, digest: str, data: str) -> dict[str, Any]:
-    """The state that `save` wrote there, on the CPU.
+    """Return the state that `save` wrote, on the CPU.
 
     Raises:
         FileAccessError: if the file cannot be read.

@@ -1,4 +1,4 @@
-"""What a table will cost, before it is run: seconds of a few steps of each network here, times the steps.
+"""Estimate the cost of a table before it is run: seconds of a few steps of each network, times the number of steps.
 
 An estimate: steps are measured on noise, one after the other, with no more images than fit a short measurement, and
 the network's part is scaled to the batch. Evaluation, checkpoints and the reading of data are not in it.
@@ -17,8 +17,8 @@ from torch import nn
 
 from benchmarks.paper import models
 from benchmarks.paper.config import Experiment
-from benchmarks.paper.evidence import PeakMemory
 from benchmarks.paper.jobs import Job
+from benchmarks.paper.measurements import PeakMemory
 from benchmarks.paper.regularisers import regulariser
 from benchmarks.paper.schedule import Schedule
 
@@ -33,33 +33,33 @@ _STEPS = {"cpu": 3, "cuda": 20}
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one run."""
+    """Estimated cost of one run."""
 
     step_seconds: float
-    """Of the whole batch."""
+    """Seconds of a step with the whole batch."""
     steps: int
     peak_bytes: int | None
     """At the peak of a measured step; None where it was not that of the whole batch."""
     measured: int
     """Images in a measured step."""
     network_seconds: float = 0.0
-    """Of a measured step, the network's forward and backward pass."""
+    """Seconds of the network's forward and backward pass in a measured step."""
 
     @property
     def seconds(self) -> float:
-        """Of all steps."""
+        """Seconds of all steps."""
         return self.step_seconds * self.steps
 
 
 def costs_of(
     experiment: Experiment, jobs: Sequence[Job], device: torch.device, images: int | None = None
 ) -> dict[str, Cost]:
-    """The cost of each run that is given, by its name; what is alike is measured once, so that it costs the same.
+    """Return the cost of each of the given runs, by name; equal steps are measured once.
 
     Args:
         experiment: the table.
         jobs: some of its runs.
-        device: where they would go.
+        device: where they would run.
         images: in the training set; as published by default.
     """
     count = IMAGES[experiment.data.name] if images is None else images
@@ -83,13 +83,13 @@ def measure(
     make: Callable[[], nn.Module] | None = None,
     network_seconds: float | None = None,
 ) -> Cost:
-    """Time the steps of one run on noise.
+    """Measure the steps of one run on noise.
 
     Args:
         job: the run.
         device: where.
         images: in the training set.
-        make: the network; `models.build` by default.
+        make: returns the network; `models.build` by default.
         network_seconds: of its forward and backward pass, if they were measured already.
     """
     batch = min(job.recipe.batch, _MOST[device.type])
@@ -130,7 +130,7 @@ def measure(
 
 
 def _median(work: Callable[[], object], device: torch.device) -> float:
-    """Seconds, after one run that warms up."""
+    """Return the median of the seconds of some calls, after one that is not counted."""
     found = []
     for _ in range(1 + _STEPS[device.type]):
         if device.type == "cuda":
@@ -144,7 +144,7 @@ def _median(work: Callable[[], object], device: torch.device) -> float:
 
 
 def duration(seconds: float) -> str:
-    """For people: "40 s", "12 min", "3.5 h", "21 days"."""
+    """Return seconds in words: "40 s", "12 min", "3.5 h", "21 days"."""
     if seconds < 100.0:
         return f"{seconds:.0f} s"
     if seconds < 100.0 * 60.0:
@@ -153,12 +153,12 @@ def duration(seconds: float) -> str:
 
 
 def plan(jobs: Sequence[Job], done: Mapping[str, bool], costs: Mapping[str, Cost], device: str) -> list[str]:
-    """The runs and what they will cost, as lines of Markdown.
+    """Return the runs and their estimated costs as lines of Markdown.
 
     Args:
         jobs: all runs.
-        done: which of them are, by name.
-        costs: of those that are not.
+        done: by name, True for a run that has a result.
+        costs: of the others, by name.
         device: in words.
     """
     lines = ["| run | steps | a step | all steps | memory | |", "|---|---:|---:|---:|---:|---|"]

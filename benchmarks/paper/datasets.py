@@ -1,4 +1,4 @@
-"""The images of an experiment: found, read, and told from others."""
+"""The images of an experiment, with a fingerprint that identifies them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.paper.augmentation import statistics
 from benchmarks.paper.config import DATA
 from benchmarks.paper.images import Images, Pairs
-from tammes.base.errors import UnknownNameError
+from tammes.base.validation import check_name
 
 __all__ = ["Dataset", "open_dataset", "part_of"]
 
@@ -23,11 +23,11 @@ _SAMPLE = 64  # images whose pixels are part of the fingerprint
 
 @dataclass(frozen=True)
 class Dataset:
-    """What one run is trained and tested on."""
+    """Training and test images of one run, or pairs for verification."""
 
     train: Images
     test: Images | None
-    """None where pairs are verified."""
+    """None for face verification, which uses `pairs`."""
     pairs: Mapping[str, Pairs] = field(default_factory=dict)
 
     @functools.cached_property
@@ -37,7 +37,7 @@ class Dataset:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Of shapes, labels, classes and the pixels of some images and pairs: 64 hexadecimal digits."""
+        """SHA-256 of shapes, labels, classes and the pixels of some images and pairs: 64 hexadecimal digits."""
         digest = hashlib.sha256()
         for images in (self.train, self.test):
             if images is not None:
@@ -52,13 +52,13 @@ class Dataset:
 
 
 def _some(pixels: NDArray[np.uint8]) -> bytes:
-    """The pixels of some images, from the first to the last."""
+    """Return the pixels of evenly spaced images, the first and the last among them."""
     chosen = np.linspace(0, len(pixels) - 1, min(_SAMPLE, len(pixels))).astype(np.int64)
     return np.ascontiguousarray(pixels[chosen]).tobytes()
 
 
 def open_dataset(name: str, folder: Path) -> Dataset:
-    """The data of that name, wherever they lie in the folder.
+    """Return the data set of that name, in any of its published forms in the folder.
 
     Raises:
         UnknownNameError: if there are no data of this name.
@@ -66,18 +66,17 @@ def open_dataset(name: str, folder: Path) -> Dataset:
     """
     from benchmarks.paper.readers import cifar100, faces, tiny_imagenet, verification
 
+    check_name("data", name, DATA)
     if name == "cifar-100":
         return Dataset(*cifar100.read(cifar100.find(folder)))
     if name == "tiny-imagenet-200":
         return Dataset(*tiny_imagenet.read(tiny_imagenet.find(folder)))
-    if name == "faces":
-        pairs = {one: verification.read(verification.find(folder, one)) for one in verification.NAMES}
-        return Dataset(faces.read(faces.find(folder)), None, pairs)
-    raise UnknownNameError("data", name, DATA)
+    pairs = {one: verification.read(verification.find(folder, one)) for one in verification.NAMES}
+    return Dataset(faces.read(faces.find(folder)), None, pairs)
 
 
 def part_of(dataset: Dataset, limit: Mapping[str, int]) -> Dataset:
-    """The first images of each part only, for a rehearsal: `train`, `test`, `pairs`."""
+    """Return the first images of each part, for a smoke run; the keys of `limit` are `train`, `test` and `pairs`."""
     if not limit:
         return dataset
     train, test, most = _first(dataset.train, limit.get("train")), None, limit.get("pairs")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.paper.config import Arm, Experiment
-from benchmarks.paper.evidence import BINS
 from benchmarks.paper.jobs import Job
+from benchmarks.paper.measurements import BINS
 from benchmarks.paper.runs import SMOKE, Result
 from benchmarks.paper.tables import mean_of
 from tammes.plots.style import COLORS

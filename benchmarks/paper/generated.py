@@ -1,4 +1,4 @@
-"""Small data sets in the formats of the true ones, for rehearsals and tests: what they show can be learnt.
+"""Small generated data sets in the formats of the published ones, for smoke runs and tests; classes can be learnt.
 
 Each class is a grating with a direction, a width and a colour of its own, in a place that changes from image to image,
 under noise. Nothing measured on them says anything about the true data.
@@ -20,19 +20,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.paper.readers.verification import NAMES
-from tammes.base.errors import UnknownNameError
-from tammes.base.validation import check_integer
+from tammes.base.validation import check_integer, check_name
 
 __all__ = ["FORMS", "write_all", "write_cifar100", "write_faces", "write_tiny_imagenet", "write_verification"]
 
 FORMS = ("cifar-100-python.tar.gz", "cifar-100-python", "cifar-100-binary.tar.gz", "cifar-100-binary")
-"""In which CIFAR-100 is published."""
+"""Forms in which CIFAR-100 is published."""
 
 Pixels = NDArray[np.uint8]
 
 
 def write_all(data: Path, *, classes: int = 10, train: int = 64, test: int = 32, pairs: int = 20) -> Path:
-    """Everything that a rehearsal reads: CIFAR-100, tiny-imagenet-200, faces and the three sets of pairs.
+    """Write everything that a smoke run reads: CIFAR-100, tiny-imagenet-200, faces and the three sets of pairs.
 
     Args:
         data: the folder for it; made if it is not there.
@@ -53,7 +52,7 @@ def write_all(data: Path, *, classes: int = 10, train: int = 64, test: int = 32,
 
 
 def pictures(labels: NDArray[np.int64], size: int, rng: np.random.Generator) -> Pixels:
-    """Images `(N, size, size, 3)` of the classes of the labels."""
+    """Return images `(N, size, size, 3)` of the classes of the labels."""
     y, x = np.mgrid[0:size, 0:size] / size
     found = np.empty((len(labels), size, size, 3), dtype=np.uint8)
     for number, label in enumerate(labels.tolist()):
@@ -68,7 +67,7 @@ def pictures(labels: NDArray[np.int64], size: int, rng: np.random.Generator) -> 
 
 
 def labels_of(count: int, classes: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """So many labels, every class about as often, in a random order."""
+    """Return `count` labels, every class about as often, in a random order."""
     return rng.permutation(np.arange(count, dtype=np.int64) % classes)
 
 
@@ -78,7 +77,7 @@ def labels_of(count: int, classes: int, rng: np.random.Generator) -> NDArray[np.
 def write_cifar100(
     data: Path, form: str = FORMS[0], *, classes: int = 100, train: int = 200, test: int = 100, seed: int = 0
 ) -> Path:
-    """CIFAR-100 with fewer images, in one of the forms in which it is published.
+    """Write CIFAR-100 with fewer images, in one of the forms in which it is published.
 
     Args:
         data: the folder for it.
@@ -91,8 +90,7 @@ def write_cifar100(
     Returns:
         The archive or folder.
     """
-    if form not in FORMS:
-        raise UnknownNameError("form", form, FORMS)
+    check_name("form", form, FORMS)
     for name, value in (("classes", classes), ("train", train), ("test", test)):
         check_integer(name, value, 1)
     rng = np.random.default_rng(seed)
@@ -129,7 +127,7 @@ def write_cifar100(
 
 
 def write_archive(path: Path, contents: Mapping[str, bytes]) -> None:
-    """A `.tar.gz` of files by name."""
+    """Write a `.tar.gz` of files by name."""
     with tarfile.open(path, "w:gz") as archive:
         for name, content in contents.items():
             member = tarfile.TarInfo(name)
@@ -145,7 +143,7 @@ def _write_files(folder: Path, contents: Mapping[str, bytes]) -> Path:
 
 
 def python2_pickle(value: Any) -> bytes:
-    """A pickle of protocol 2 as Python 2 and the NumPy of its time wrote it: text is bytes, so are arrays."""
+    """Return a pickle of protocol 2 as Python 2 and the NumPy of its time wrote it: text is bytes, so are arrays."""
     return b"\x80\x02" + _pickled(value) + b"."
 
 
@@ -175,7 +173,7 @@ def _pickled(value: Any) -> bytes:
 
 
 def encoded(pixels: Pixels, suffix: str = ".jpg") -> bytes:
-    """The file of an image `(H, W, 3)`, or `(H, W)` if it is grey."""
+    """Return the file of an image `(H, W, 3)`, or `(H, W)` if it is grey."""
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG" if suffix == ".png" else "JPEG", quality=90)
     return stream.getvalue()
@@ -190,7 +188,7 @@ def write_tiny_imagenet(
     layout: str = "annotated",
     seed: int = 0,
 ) -> Path:
-    """tiny-imagenet-200 with fewer classes and images; the first image of every third class is grey.
+    """Write tiny-imagenet-200 with fewer classes and images; the first image of every third class is grey.
 
     Args:
         data: the folder for it.
@@ -204,8 +202,7 @@ def write_tiny_imagenet(
     Returns:
         The folder `tiny-imagenet-200`.
     """
-    if layout not in {"annotated", "sorted", "sorted-flat"}:
-        raise UnknownNameError("layout", layout, ("annotated", "sorted", "sorted-flat"))
+    check_name("layout", layout, ("annotated", "sorted", "sorted-flat"))
     rng = np.random.default_rng(seed)
     root = Path(data) / "tiny-imagenet-200"
     ids = [f"n{1_443_537 + 1_000 * number:08d}" for number in range(classes)]
@@ -230,7 +227,7 @@ def write_tiny_imagenet(
 
 
 def write_faces(data: Path, *, persons: int = 8, images: int = 4, suffix: str = ".jpg", seed: int = 0) -> Path:
-    """A folder a person, in `faces`."""
+    """Write aligned faces, one folder for each person, in `faces`."""
     rng = np.random.default_rng(seed)
     root = Path(data) / "faces"
     for person in range(persons):
@@ -241,7 +238,7 @@ def write_faces(data: Path, *, persons: int = 8, images: int = 4, suffix: str = 
 
 
 def write_verification(data: Path, *, pairs: int = 20, persons: int = 8, seed: int = 0) -> list[Path]:
-    """`lfw.bin`, `cfp_fp.bin` and `agedb_30.bin`, every other pair of one person; `persons` as in `write_faces`."""
+    """Write `lfw.bin`, `cfp_fp.bin` and `agedb_30.bin`, every other pair of one person, as of `write_faces`."""
     check_integer("persons", persons, 2)
     Path(data).mkdir(parents=True, exist_ok=True)
     paths = []

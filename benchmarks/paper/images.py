@@ -14,14 +14,14 @@ __all__ = ["Images", "Pairs"]
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Images and what is on them."""
+    """Images with their classes."""
 
     pixels: NDArray[np.uint8]
     """`(N, 3, H, W)`, red, green, blue, from 0 to 255. May be a read-only memory map."""
     labels: NDArray[np.int64]
-    """`(N,)`: which of the classes."""
+    """`(N,)`: index into `classes`."""
     classes: tuple[str, ...]
-    """Their names."""
+    """Names of the classes."""
 
     def __post_init__(self) -> None:
         check_pixels("pixels", self.pixels)
@@ -39,7 +39,7 @@ class Images:
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Pairs of faces, and whether the two are of the same person."""
+    """Pairs of faces, and for each pair if the two are of the same person."""
 
     first: NDArray[np.uint8]
     """`(P, 3, H, W)`."""
@@ -62,7 +62,7 @@ class Pairs:
 
 
 def check_pixels(name: str, pixels: NDArray[np.uint8]) -> None:
-    """One or more colour images of uint8, or an `InvalidParameterError`."""
+    """Check that the pixels are one or more colour images of uint8."""
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1] != 3 or 0 in pixels.shape:
         shown = f"{pixels.shape} of {pixels.dtype}"
         raise InvalidParameterError(name, "one or more images (N, 3, H, W) of uint8", shown)

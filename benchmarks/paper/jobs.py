@@ -1,4 +1,4 @@
-"""One run: a network, its images, its recipe, an arm, a seed; and the runs that a table is made of."""
+"""Runs of the experiments: the settings of one run, and the list of runs that a table needs."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.paper.config import Arm, Data, Experiment, Recipe
-from tammes.base.errors import DeviceError, InvalidParameterError
-from tammes.base.validation import check_integer
+from tammes.base.errors import DeviceError
+from tammes.base.validation import check_integer, check_name
 
 __all__ = ["AMP", "Job", "check_precision", "jobs_of"]
 
 AMP = ("off", "bf16", "fp16")
-_NEAREST = {"mma", "cosine"}  # losses that look for the nearest rows
+_NEAREST = {"mma", "cosine"}  # losses that need the nearest rows
 
 
 @dataclass(frozen=True)
 class Job:
-    """All that decides how a run goes, beside the machine. Runs of one seed begin with the same weights and batches."""
+    """The settings of one run. Runs of one seed begin with the same weights and see the same batches."""
 
     network: str
     data: Data
@@ -29,24 +29,23 @@ class Job:
     arm: Arm
     seed: int
     refresh_every: int = 1
-    """Steps between two looks for the nearest rows; the paper looks at every one."""
+    """Steps between two searches for the nearest rows; 1 in the paper."""
     amp: str = "off"
     """Precision of the network's arithmetic; losses and weights are in float32."""
     smoke: bool = False
-    """Whether it is a rehearsal on generated data, and its figures mean nothing."""
+    """True for a smoke run on generated data, whose figures mean nothing."""
     limit: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    """Of a rehearsal: images that are taken of each part of the data."""
+    """Of a smoke run: number of images of each part of the data."""
 
     def __post_init__(self) -> None:
         check_integer("seed", self.seed, 0)
         check_integer("refresh_every", self.refresh_every, 1)
-        if self.amp not in AMP:
-            raise InvalidParameterError("amp", f"one of: {', '.join(AMP)}", self.amp)
+        check_name("amp", self.amp, AMP)
         if self.arm.loss not in _NEAREST:
-            object.__setattr__(self, "refresh_every", 1)  # means nothing there, and must not tell runs apart
+            object.__setattr__(self, "refresh_every", 1)  # no effect there: such runs are the same run
 
     def settings(self) -> dict[str, Any]:
-        """What tells one run from another, JSON-ready. Titles are no part of it: tables share their runs."""
+        """Return the settings that identify the run, JSON-ready; without names and titles, since tables share runs."""
         found = dataclasses.asdict(self)
         arm = found["arm"]
         for name in ("name", "title", "networks"):
@@ -57,33 +56,33 @@ class Job:
 
     @property
     def digest(self) -> str:
-        """Of the settings: 64 hexadecimal digits."""
+        """SHA-256 of the settings: 64 hexadecimal digits."""
         return hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()
 
     @property
     def name(self) -> str:
-        """For files and people: `vgg19-bn_mma-0.07-both_seed0_1a2b3c4d`."""
+        """Name in files and messages: `vgg19-bn_mma-0.07-both_seed0_1a2b3c4d`."""
         arm = self.arm
         what = "baseline" if arm.loss == "none" else f"{arm.loss}-{arm.coef:g}-{arm.place}"
         return f"{'smoke_' if self.smoke else ''}{self.network}_{what}_seed{self.seed}_{self.digest[:8]}"
 
 
 def check_precision(amp: str, device: str) -> None:
-    """Whether a device has this precision.
+    """Check that a device has this precision.
 
     Raises:
-        DeviceError: for fp16 anywhere but on CUDA: its gradients are scaled there alone.
+        DeviceError: for fp16 on the CPU, which has no gradient scaling.
     """
     if amp == "fp16" and device != "cuda":
         raise DeviceError("`amp` must be off or bf16 on the CPU. Got 'fp16'.")
 
 
 def jobs_of(experiment: Experiment, seeds: Iterable[int], **options: Any) -> list[Job]:
-    """The runs of a table, seed by seed, so that whole comparisons are done first.
+    """Return the runs of a table, seed by seed, so that complete comparisons are available early.
 
     Args:
         experiment: the table.
-        seeds: a run of every arm each.
+        seeds: each gives one run of every arm.
         options: of `Job`.
     """
     return [

@@ -1,4 +1,4 @@
-"""Several processes that train together, as `torchrun` starts them; alone, all of this is nothing."""
+"""Data-parallel training in the processes that `torchrun` starts; in a single process every operation is a no-op."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tammes.base.errors import DeviceError
 
-__all__ = ["Crew", "crew"]
+__all__ = ["ProcessGroup", "open_process_group"]
+
+_VARIABLES = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))  # set by torchrun, with values without it
 
 
 @dataclass(frozen=True)
-class Crew:
-    """The processes, seen from one of them."""
+class ProcessGroup:
+    """The processes of one training, with the rank and the device of this one."""
 
     rank: int = 0
     size: int = 1
@@ -28,31 +30,31 @@ class Crew:
 
     @property
     def first(self) -> bool:
-        """Whether this process is the one that writes and speaks."""
+        """True in the process of rank 0, which writes files and progress."""
         return self.rank == 0
 
-    def share(self, count: int) -> slice:
-        """Which of `count` things in a row are this process's."""
+    def slice_of(self, count: int) -> slice:
+        """Return the contiguous slice of `count` items that belongs to this process."""
         return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
-    def summed(self, values: Tensor) -> Tensor:
-        """The sum over all processes."""
+    def sum(self, values: Tensor) -> Tensor:
+        """Return the sum over all processes; the tensor is overwritten."""
         if self.size > 1:
             distributed.all_reduce(values)
         return values
 
-    def agreed(self, number: int) -> int:
-        """What the first process says."""
-        told = torch.tensor([number], device=self.device)
+    def broadcast(self, number: int) -> int:
+        """Return the number that the process of rank 0 passed."""
+        value = torch.tensor([number], device=self.device)
         if self.size > 1:
-            distributed.broadcast(told, 0)
-        return int(told)
+            distributed.broadcast(value, 0)
+        return int(value)
 
-    def wrapped(self, model: nn.Module) -> nn.Module:
-        """The model as its gradients are averaged; on CUDA batch norms see the batches of all processes.
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """Return the model in DistributedDataParallel, which averages gradients; the model itself in a single process.
 
-        There a run does what one process does with the whole batch. Gloo has no batch norm of several processes:
-        on the CPU each one normalises by its own share.
+        With `synchronise_batch_norms`, on CUDA, a run does what one process does with the whole batch. Gloo has no
+        synchronised batch norm: on the CPU each process normalises by its own part of the batch.
         """
         if self.size == 1:
             return model
@@ -61,50 +63,47 @@ class Crew:
         self._wrapped.add(wrapped)
         return wrapped
 
-    def part(self) -> None:
-        """Take from the wrapped models what they hold of the crew; their weights stay.
+    def release_models(self) -> None:
+        """Remove the references of the wrapped models to the process group; their weights stay.
 
-        A wrapper that outlives the crew, in the frames of an error for one, would else be the last to hold its
-        threads, and would await their end without letting go of the interpreter, for which one of them may be waiting.
+        A wrapped model may outlive the group, for example in the traceback of an error. It would then hold the last
+        reference to the group's threads, and joining them with the interpreter lock held can deadlock.
         """
         for model in self._wrapped:
             model.reducer = model.logger = model.process_group = None
 
-    def synchronised(self, model: nn.Module) -> nn.Module:
-        """The model with batch norms that see the batches of all processes, where there are such."""
+    def synchronise_batch_norms(self, model: nn.Module) -> nn.Module:
+        """Return the model with batch norms over the batches of all processes, where the backend has them."""
         if self.size > 1 and self.device.type == "cuda":
             return nn.SyncBatchNorm.convert_sync_batchnorm(model)
         return model
 
 
 @contextlib.contextmanager
-def crew(device: str) -> Iterator[Crew]:
-    """This process within those of `torchrun`, or alone.
+def open_process_group(device: str) -> Iterator[ProcessGroup]:
+    """Open the process group of `torchrun`, or a group of this process alone.
 
     Raises:
-        DeviceError: if the device is not there.
+        DeviceError: if the device is not available.
     """
     if device not in {"cpu", "cuda"}:
         raise DeviceError(f"`device` must be one of: cpu, cuda. Got {device!r}.")
     if device == "cuda" and not torch.cuda.is_available():
-        raise DeviceError("`device` must be cpu: there is no CUDA here. Got 'cuda'.")
+        raise DeviceError("`device` must be cpu: CUDA is not available. Got 'cuda'.")
     rank, size, local = (int(os.environ.get(name, default)) for name, default in _VARIABLES)
     if device == "cuda":
         if local >= torch.cuda.device_count():
             raise DeviceError(f"`nproc-per-node` must be at most {torch.cuda.device_count()}, one a GPU.")
         torch.cuda.set_device(local)
-        torch.backends.cudnn.benchmark = True  # batches have one size: the fastest convolution is looked for once
+        torch.backends.cudnn.benchmark = True  # batches have one size: the fastest convolution is chosen once
     place = torch.device("cuda", local) if device == "cuda" else torch.device("cpu")
     if size == 1:
-        yield Crew(device=place)
+        yield ProcessGroup(device=place)
         return
     distributed.init_process_group("nccl" if device == "cuda" else "gloo")
-    ours = Crew(rank, size, place)
+    processes = ProcessGroup(rank, size, place)
     try:
-        yield ours
+        yield processes
     finally:
-        ours.part()
+        processes.release_models()
         distributed.destroy_process_group()
-
-
-_VARIABLES = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))

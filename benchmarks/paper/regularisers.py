@@ -1,4 +1,4 @@
-"""The losses that the paper compares, on a network: `coef` times that of all hidden layers, the output, or both."""
+"""The losses that the paper compares, as regularisation terms of a network's hidden layers, output layer, or both."""
 
 from __future__ import annotations
 
@@ -9,41 +9,39 @@ from torch import nn
 
 from benchmarks.paper.config import Arm
 from tammes import losses
-from tammes.base.errors import InvalidParameterError
+from tammes.base.validation import check_name
 from tammes.losses import Loss
 from tammes.nn import Regularizer, presets
 
-__all__ = ["judge", "loss_of", "regulariser"]
+__all__ = ["loss_of", "monitor", "regulariser"]
 
 
 def loss_of(arm: Arm) -> Loss:
-    """The loss of an arm, on its share of the rows.
+    """Return the loss of an arm, on its share of the rows.
 
     Of all angles MMA and cosine take those to the nearest row (Eqs. 6, 5), MHE the energies of Eqs. 9 and 11,
     and orthogonal `|X X^T - I|^2` of the unit rows, which is a sum, not a mean; Eq. 14 itself could not be read.
     """
     sample = arm.sample if arm.sample < 1.0 else None
-    if arm.loss == "orthogonal":
-        return losses.Orthogonal(reduction=presets.preset("orthogonal_paper")["loss"].reduction, sample=sample)
+    reduction = presets.preset("orthogonal_paper")["loss"].reduction
     kinds: Mapping[str, Any] = {
         "mma": losses.MMA,
         "cosine": losses.Cosine,
         "mhe-0": losses.Logarithmic,
         "mhe-2": lambda **options: losses.RieszFisher(2.0, **options),
+        "orthogonal": lambda **options: losses.Orthogonal(reduction=reduction, **options),
     }
-    if arm.loss not in kinds:
-        raise InvalidParameterError("loss", f"one of: {', '.join([*kinds, 'orthogonal'])}", arm.loss)
-    return kinds[arm.loss](sample=sample)  # type: ignore[no-any-return]
+    return kinds[check_name("loss", arm.loss, kinds)](sample=sample)  # type: ignore[no-any-return]
 
 
 def regulariser(model: nn.Module, arm: Arm, *, seed: int = 0, refresh_every: int = 1) -> Regularizer | None:
-    """The term of Eq. 13 (of Eq. 15, on the class vectors of a margin head); None for the baseline.
+    """Return the term of Eq. 13 (of Eq. 15, on the class vectors of a margin head); None for the baseline.
 
     Args:
-        model: the bare network.
+        model: the network without wrappers.
         arm: the loss, its coefficient and its place.
-        seed: of the rows that a step takes, where it takes a share of them.
-        refresh_every: steps between two looks for the nearest rows; of losses that look for them.
+        seed: of the sample of rows, for an arm that samples them.
+        refresh_every: steps between two searches for the nearest rows, for losses that need them.
     """
     if arm.loss == "none":
         return None
@@ -58,6 +56,6 @@ def regulariser(model: nn.Module, arm: Arm, *, seed: int = 0, refresh_every: int
     )
 
 
-def judge(model: nn.Module) -> Regularizer:
-    """What measures the angles of all layers, whatever the network is trained with: only its `report` is used."""
+def monitor(model: nn.Module) -> Regularizer:
+    """Return a regularizer over all layers that measures their angles; its loss is never used, only its `report`."""
     return Regularizer(model, "mma", 1.0)

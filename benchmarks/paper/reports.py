@@ -1,4 +1,4 @@
-"""All runs of an experiment, then its files: `NAME.md`, `NAME.csv`, the layers, and the figures that its runs give."""
+"""Execute the runs of an experiment and write its tables (`NAME.md`, `NAME.csv`, the layers) and figures."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from benchmarks.paper import figures, tables
 from benchmarks.paper.config import Experiment
 from benchmarks.paper.datasets import Dataset, open_dataset, part_of
 from benchmarks.paper.jobs import Job
-from benchmarks.paper.narration import Narrator, summary
-from benchmarks.paper.processes import Crew
-from benchmarks.paper.runs import Result, Store, do, make_folder
+from benchmarks.paper.processes import ProcessGroup
+from benchmarks.paper.progress import ProgressReporter, summary
+from benchmarks.paper.runs import Result, Store, make_folder, run_job
 from benchmarks.paper.schedule import Schedule
 from tammes import plots
 from tammes.base.errors import FileAccessError, FileFormatError
@@ -29,7 +29,7 @@ Draw = Callable[[Experiment, Sequence[Job], Mapping[str, Result]], "Figure"]
 
 @dataclass(frozen=True)
 class Settings:
-    """How runs are done, beyond what decides their outcome."""
+    """Options of the runs that are not part of their settings."""
 
     data: Path
     compiled: bool = False
@@ -40,64 +40,64 @@ def run_all(
     experiment: Experiment,
     jobs: Sequence[Job],
     store: Store,
-    crew: Crew,
+    processes: ProcessGroup,
     settings: Settings,
     dataset: Dataset | None = None,
 ) -> None:
-    """Do every run that is not done, and that no other command is at.
+    """Run every job that has no result yet and that no other command is running.
 
     Args:
         experiment: the table.
         jobs: its runs.
-        store: where they are kept.
-        crew: the processes that do each of them together.
+        store: of the results.
+        processes: the process group that trains each of them.
         settings: of this command.
-        dataset: the images, if they were read already.
+        dataset: the images; by default they are read from `settings.data`.
 
     Raises:
         FileAccessError: if the folder of results cannot be written.
-        FileFormatError: if a run that is kept there was done on other images.
+        FileFormatError: if a stored result was computed on other images.
     """
-    narrator = Narrator(silent=not crew.first)
-    if crew.first:
-        done = store.read_all(jobs)  # damaged files are told now, not after hours of work
+    reporter = ProgressReporter(silent=not processes.first)
+    if processes.first:
+        done = store.read_all(jobs)  # a damaged file is reported now, not after hours
         left = sum(job.name not in done for job in jobs)
-        narrator.say(f"{experiment.title}: {left} of {len(jobs)} runs to do")
-    if not crew.agreed(int(any(not store.has(job) for job in jobs))):
+        reporter.write(f"{experiment.title}: {left} of {len(jobs)} runs to do")
+    if not processes.broadcast(int(any(not store.has(job) for job in jobs))):
         return
-    if crew.first:
-        store.make()  # a folder that takes no files is told before the data are read, not after
+    if processes.first:
+        store.make()  # an unwritable folder is reported before the data are read
     dataset = open_dataset(experiment.data.name, settings.data) if dataset is None else dataset
     for job in jobs:
         kept = store.read(job)
         if kept is not None and kept.data != part_of(dataset, job.limit).fingerprint:
             raise FileFormatError(store.path(job), "the result of a run on other images", "Choose another --out.")
     for number, job in enumerate(jobs, 1):
-        with store.claimed(job, crew) as state:
+        with store.claim(job, processes) as state:
             if state == "busy":
-                narrator.say(f"{job.name}: another command is at it")
+                reporter.write(f"{job.name}: another command is running it")
             if state != "free":
                 continue
             schedule = Schedule(job.recipe, len(dataset.train.labels))
-            with narrator.run(job, schedule, experiment.layers) as watch:
-                result = do(
+            with reporter.run(job, schedule, experiment.layers) as callback:
+                result = run_job(
                     job,
                     dataset,
                     store,
-                    crew,
+                    processes,
                     compiled=settings.compiled,
-                    watch=watch,
+                    callback=callback,
                     keep_weights=settings.keep_weights,
                 )
         if result is not None:
             end = "diverged" if result.diverged else summary(result.history[-1], experiment.layers)
-            narrator.say(f"{number} of {len(jobs)}, {job.name}: {end}")
+            reporter.write(f"{number} of {len(jobs)}, {job.name}: {end}")
 
 
 def write(
     folder: Path, experiment: Experiment, jobs: Sequence[Job], results: Mapping[str, Result], command: str
 ) -> list[Path]:
-    """Write the tables, and the figures of what is done; returns their paths.
+    """Write the tables and figures of the results so far; return their paths.
 
     Raises:
         FileAccessError: if they cannot be written, or the folder is that of a rehearsal.
@@ -129,7 +129,7 @@ def write(
 
 
 def _drawings(name: str) -> dict[str, Draw]:
-    """The figures that the runs of an experiment give, by the name of the file."""
+    """Return the functions that draw the figures of an experiment, by the name of the file."""
     found: dict[str, Draw] = {f"{name}_layers.png": figures.draw_layers}  # Supplement D
     if name == "table3":
         found |= {"figure1.png": figures.draw_cosines, "table3_training.png": figures.draw_training}
@@ -139,7 +139,7 @@ def _drawings(name: str) -> dict[str, Draw]:
 
 
 def machines(results: Mapping[str, Result]) -> list[str]:
-    """What the runs were done on, each once."""
+    """Return the machines of the runs in words, each once."""
     found = []
     for result in results.values():
         there = result.environment

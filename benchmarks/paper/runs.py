@@ -1,6 +1,6 @@
-"""The runs of a table, one after the other: what is done is kept and not done again, what is half-done goes on.
+"""Results and checkpoints of runs on disk, and the execution of one run.
 
-A folder of results holds `runs/NAME.json` of every run that is done, and `runs/NAME.pt` of one that is not.
+A folder of results holds `runs/NAME.json` of every finished run, and `runs/NAME.pt`, the checkpoint of one that is not.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ import torch
 
 from benchmarks.paper import checkpoint
 from benchmarks.paper.datasets import Dataset, part_of
-from benchmarks.paper.evidence import PeakMemory, environment, histogram
 from benchmarks.paper.jobs import Job
-from benchmarks.paper.processes import Crew
-from benchmarks.paper.training import DivergedError, Silent, Trainer, Watch
+from benchmarks.paper.measurements import PeakMemory, environment, histogram
+from benchmarks.paper.processes import ProcessGroup
+from benchmarks.paper.training import DivergedError, NullCallback, Trainer, TrainingCallback
 from tammes.base.errors import FileAccessError, FileFormatError, InvalidParameterError
 from tammes.storage import formats as files
 
-__all__ = ["SCHEMA", "SMOKE", "Result", "Store", "do", "make_folder"]
+__all__ = ["SCHEMA", "SMOKE", "Result", "Store", "make_folder", "run_job"]
 
 SCHEMA = "tammes.paper.run/1"
 SMOKE = "A rehearsal on generated images: none of these figures means anything."
-"""Stands in every file of a rehearsal."""
+"""Note in every file of a smoke run."""
 _STATES = ("free", "done", "busy")
 _REMEDY = "Remove it to do that run again."
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run came to. Accuracies in per cent, angles in degrees."""
+    """The result of a run. Accuracies in per cent, angles in degrees."""
 
     job: Mapping[str, Any]
     """`Job.settings`."""
@@ -50,7 +50,7 @@ class Result:
     data: str
     """Fingerprint of the images."""
     diverged: bool
-    """Whether a loss was not finite; there are no measures then."""
+    """True if a loss was not finite; there are no measures then."""
     measures: Mapping[str, float]
     """Means over the last epochs."""
     epochs: int
@@ -66,7 +66,7 @@ class Result:
     environment: Mapping[str, Any]
 
     def outcome(self) -> dict[str, Any]:
-        """What another run with these settings should repeat bit for bit on this machine: all but times and memory."""
+        """Return what a second run on this machine repeats bit for bit: everything but times and memory."""
         found = dataclasses.asdict(self)
         for name in ("environment", "batch_seconds", "peak_bytes", "peak_what"):
             del found[name]
@@ -96,22 +96,22 @@ class Store:
         self.folder = folder / "runs"
 
     def path(self, job: Job, suffix: str = ".json") -> Path:
-        """Where a run is kept."""
+        """Return the path of a run's file."""
         return self.folder / f"{job.name}{suffix}"
 
     def has(self, job: Job) -> bool:
-        """Whether a run is done."""
+        """Return True if the run has a result."""
         return self.path(job).exists()
 
     def write(self, job: Job, result: Result) -> None:
-        """Keep a run that is done."""
+        """Write the result of a run."""
         note = {"note": SMOKE} if result.smoke else {}
         document = {"schema": SCHEMA} | note | dataclasses.asdict(result)
-        text = json.dumps(_finite(document), indent=1)
+        text = json.dumps(_json_ready(document), indent=1)
         files.write_atomically(self.path(job), (text + "\n").encode(), force=True)
 
     def read(self, job: Job) -> Result | None:
-        """A run that is done; None if it is not.
+        """Return the result of a run; None if there is none.
 
         Raises:
             FileFormatError: if the file is damaged, or of another run.
@@ -124,17 +124,17 @@ class Store:
             raise FileFormatError(path, f"not a {SCHEMA} document", _REMEDY)
         try:
             result = Result(**{one.name: document[one.name] for one in dataclasses.fields(Result)})
-            sound = _sound(result)
+            plausible = _is_plausible(result)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FileFormatError(path, f"damaged: {error!r}", _REMEDY) from None
-        if not sound:
-            raise FileFormatError(path, "damaged: its figures are none", _REMEDY)
+        if not plausible:
+            raise FileFormatError(path, "damaged: a figure is out of range", _REMEDY)
         if result.digest != job.digest or result.job != job.settings():
             raise FileFormatError(path, "the result of a run with other settings", _REMEDY)
         return result
 
     def read_all(self, jobs: Sequence[Job]) -> dict[str, Result]:
-        """Those of the runs that are done, by name."""
+        """Return the results that there are, by the name of the run."""
         found = {job.name: self.read(job) for job in jobs}
         return {name: result for name, result in found.items() if result is not None}
 
@@ -153,24 +153,24 @@ class Store:
         return self.folder / ".locks"
 
     @contextlib.contextmanager
-    def claimed(self, job: Job, crew: Crew) -> Iterator[str]:
-        """Whether this run is "free" for us to do, "done", or "busy": another command on this folder is at it."""
+    def claim(self, job: Job, processes: ProcessGroup) -> Iterator[str]:
+        """Lock a run; yield "free" if it is ours to execute, "done", or "busy" if another command holds the lock."""
         lock = filelock.FileLock(self._locks / f"{job.name}.lock")
         state = 0
-        if crew.first:
-            make_folder(self._locks)  # locks stay: removed, two could hold one
+        if processes.first:
+            make_folder(self._locks)  # lock files stay: with removal two processes could hold one
             with contextlib.suppress(filelock.Timeout):
                 lock.acquire(timeout=0)
             state = _STATES.index("busy" if not lock.is_locked else "done" if self.has(job) else "free")
         try:
-            yield _STATES[crew.agreed(state)]
+            yield _STATES[processes.broadcast(state)]
         finally:
             if lock.is_locked:
                 lock.release()
 
 
-def _sound(result: Result) -> bool:
-    """Whether the figures can be figures."""
+def _is_plausible(result: Result) -> bool:
+    """Return True if all figures are in their ranges."""
     accuracies = list(result.measures.values())
     angles = [one["min_angle_degrees"] for one in result.angles.values()]
     return (
@@ -181,65 +181,65 @@ def _sound(result: Result) -> bool:
     )
 
 
-def _finite(value: Any) -> Any:
-    """The document with None for what JSON has no word for."""
+def _json_ready(value: Any) -> Any:
+    """Return the document with None for numbers that are not finite, which JSON cannot hold."""
     if isinstance(value, Mapping):
-        return {str(key): _finite(one) for key, one in value.items()}
+        return {str(key): _json_ready(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
+        return [_json_ready(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def do(
+def run_job(
     job: Job,
     dataset: Dataset,
     store: Store,
-    crew: Crew,
+    processes: ProcessGroup,
     *,
     compiled: bool = False,
-    watch: Watch | None = None,
+    callback: TrainingCallback | None = None,
     trainer: Callable[..., Trainer] = Trainer,
     keep_weights: bool = False,
 ) -> Result | None:
-    """Do one run, from where it was left, and keep it.
+    """Execute one run, from its checkpoint if there is one, and write the result.
 
     Args:
         job: the run.
         dataset: its images.
-        store: where it is kept.
-        crew: the processes that do it together; the first one writes.
-        compiled: whether the network goes through `torch.compile`.
-        watch: is told how it goes.
-        trainer: makes the `Trainer`.
+        store: of checkpoint and result.
+        processes: the process group; rank 0 writes.
+        compiled: pass the network through `torch.compile`.
+        callback: called with the progress.
+        trainer: returns the `Trainer`.
         keep_weights: keep the weights at the end in `NAME.weights.pt`, for `tammes inspect`.
 
     Returns:
-        The result, of the first process; None of the others.
+        The result in the process of rank 0; None in the others.
 
     Raises:
         FileFormatError: if the checkpoint is damaged, or is of another run or of other images.
     """
-    watch = Silent() if watch is None else watch
+    callback = NullCallback() if callback is None else callback
     dataset = part_of(dataset, job.limit)
-    run = trainer(job, dataset, crew, compiled=compiled)
+    run = trainer(job, dataset, processes, compiled=compiled)
     path = store.path(job, ".pt")
-    if crew.agreed(int(path.exists())):
+    if processes.broadcast(int(path.exists())):
         state = checkpoint.load(path, digest=job.digest, data=dataset.fingerprint)
         try:
-            run.take_up(state)
+            run.load_state(state)
         except InvalidParameterError as error:
             raise FileFormatError(path, f"the checkpoint of another network ({error.value})", _REMEDY) from None
         for line in run.history:
-            watch.epoch(line)
+            callback.epoch(line)
     diverged = False
     try:
         while not run.done:
-            run.advance(watch)
-            if crew.first:
+            run.advance(callback)
+            if processes.first:
                 checkpoint.save(path, run.state(), digest=job.digest, data=dataset.fingerprint)
     except DivergedError:
         diverged = True
-    if not crew.first:
+    if not processes.first:
         return None
     result = _result(job, dataset, run, diverged=diverged)
     if keep_weights:
@@ -253,7 +253,7 @@ def do(
 
 
 def _result(job: Job, dataset: Dataset, run: Trainer, *, diverged: bool) -> Result:
-    """What the run came to."""
+    """Return the result of a finished run."""
     lines = run.history[-job.recipe.last :]
     names = [] if diverged else list(lines[-1]["measures"])
     seconds = [line["batch_seconds"] for line in run.history]
@@ -272,9 +272,9 @@ def _result(job: Job, dataset: Dataset, run: Trainer, *, diverged: bool) -> Resu
         epochs=len(run.history),
         batch_seconds=statistics.median(seconds) if seconds else None,
         peak_bytes=max(peaks, default=None),
-        peak_what=PeakMemory(run.crew.device).what,
+        peak_what=PeakMemory(run.processes.device).what,
         angles=angles,
         cosines=histograms,
         history=run.history,
-        environment=environment(run.crew),
+        environment=environment(run.processes),
     )

@@ -1,4 +1,4 @@
-"""When training ends, and what the learning rate is until then: it falls in steps, of epochs or of iterations."""
+"""Step schedule of the learning rate, with milestones in epochs or in iterations."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["Schedule"]
 
 @dataclass(frozen=True)
 class Schedule:
-    """The steps of one training. Epochs and steps count from 0."""
+    """Steps, epochs and learning rates of one training. Epochs and steps count from 0."""
 
     recipe: Recipe
     images: int
-    """In the training set."""
+    """Number of images in the training set."""
 
     @property
     def steps_an_epoch(self) -> int:
@@ -26,7 +26,7 @@ class Schedule:
 
     @property
     def steps(self) -> int:
-        """All of them."""
+        """Number of steps in all."""
         recipe = self.recipe
         return recipe.length * self.steps_an_epoch if recipe.unit == "epochs" else recipe.length
 
@@ -36,10 +36,10 @@ class Schedule:
         return math.ceil(self.steps / self.steps_an_epoch)
 
     def steps_of(self, epoch: int) -> int:
-        """Steps of that epoch."""
+        """Return the number of steps of an epoch."""
         return min(self.steps_an_epoch, self.steps - epoch * self.steps_an_epoch)
 
     def rate(self, epoch: int, step: int) -> float:
-        """The learning rate of a step, counted within its epoch."""
+        """Return the learning rate of a step, counted within its epoch."""
         done = epoch if self.recipe.unit == "epochs" else epoch * self.steps_an_epoch + step
         return self.recipe.rate * self.recipe.factor ** bisect.bisect_right(self.recipe.milestones, done)

@@ -1,4 +1,4 @@
-"""A rehearsal of everything on generated data, in minutes: readers, networks, regularisers, a killed run, all files.
+"""Smoke run of all experiments on generated data, in minutes: readers, networks, regularisers, a killed run, all files.
 
 Every network trains for two epochs with every regulariser on a handful of images; one run is killed (SIGKILL) after
 its first epoch, and resumed; every table and every figure is written. All files say that their figures mean nothing.
@@ -22,11 +22,11 @@ from benchmarks.paper import config, generated, reports, runs
 from benchmarks.paper.config import Arm, Experiment
 from benchmarks.paper.datasets import Dataset, open_dataset
 from benchmarks.paper.jobs import Job, jobs_of
-from benchmarks.paper.processes import Crew
+from benchmarks.paper.processes import ProcessGroup
 from tammes.base.errors import FileAccessError, TammesError
 from tammes.storage import formats as files
 
-__all__ = ["VICTIM", "experiments", "jobs_for", "rehearse", "shrunk"]
+__all__ = ["KILLED_NETWORK", "experiments", "jobs_for", "run_smoke", "shrunk"]
 
 EPOCHS = 2
 LIMITS: Mapping[str, tuple[int, Mapping[str, int]]] = {
@@ -36,14 +36,14 @@ LIMITS: Mapping[str, tuple[int, Mapping[str, int]]] = {
 }
 """Images a batch, and images of each part that are taken, by data set."""
 SWEPT = (0.01, 0.03, 0.2)
-"""Coefficients of the sweep that are rehearsed."""
-VICTIM = "resnet20"
+"""Coefficients of the sweep that are run."""
+KILLED_NETWORK = "resnet20"
 """The network of the run that is killed, and of the sweep: the smallest one."""
-_PATIENCE = 120.0  # seconds until the run that is killed must have reached its second epoch
+_TIMEOUT = 120.0  # seconds until the run that is killed must have reached its second epoch
 
 
 def shrunk(experiment: Experiment) -> Experiment:
-    """The same experiment with two short epochs, and the sweep of one network only."""
+    """Return the same experiment with two short epochs, and the sweep of one network only."""
     batch, limit = LIMITS[experiment.data.name]
     recipes = {}
     for network, recipe in experiment.recipes.items():
@@ -54,12 +54,12 @@ def shrunk(experiment: Experiment) -> Experiment:
     found = dataclasses.replace(experiment, recipes=recipes)
     if experiment.name == "figure3":
         arms = tuple(arm for arm in experiment.arms if arm.loss == "none" or arm.coef in SWEPT)
-        found = dataclasses.replace(found, arms=arms).only([VICTIM])
+        found = dataclasses.replace(found, arms=arms).only([KILLED_NETWORK])
     return found
 
 
 def experiments() -> list[Experiment]:
-    """All tables and figures, shrunk; then those that no table has: every network with every regulariser."""
+    """Return all tables and figures, shrunk, then the combinations of network and regulariser that no table has."""
     found = [shrunk(config.load(name)) for name in config.EXPERIMENTS]
     by_name = {one.name: one for one in found}
     losses = [arm for arm in by_name["table3"].arms if arm.loss != "mma"]
@@ -77,24 +77,24 @@ def experiments() -> list[Experiment]:
 
 
 def jobs_for(experiment: Experiment) -> list[Job]:
-    """One seed of each run of a shrunk experiment."""
+    """Return one seed of each run of a shrunk experiment."""
     _, limit = LIMITS[experiment.data.name]
     return jobs_of(experiment, [0], smoke=True, limit=limit)
 
 
-def rehearse(folder: Path) -> int:
-    """All of it, on one thread; returns the exit status, and says on stdout what was found.
+def run_smoke(folder: Path) -> int:
+    """Run everything on one thread, print the report and return the exit status.
 
     Raises:
         TammesError: if a step fails.
     """
     with _one_thread():
-        return _rehearse(folder)
+        return _run_smoke(folder)
 
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """Threads that wait for each other on busy cores took ten times as long; and both runs must round alike."""
+    """Use one thread: threads that wait on busy cores took ten times as long, and both runs must round alike."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -104,12 +104,12 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _rehearse(folder: Path) -> int:
+def _run_smoke(folder: Path) -> int:
     began = time.monotonic()
     results = [path for path in (folder / "runs").glob("*.json") if not path.name.startswith("smoke_")]
     if results:
         raise FileAccessError(folder, "holds results, whose tables a rehearsal would replace", "Choose another --out.")
-    store, crew = runs.Store(folder), Crew()
+    store, processes = runs.Store(folder), ProcessGroup()
     store.make()
     data = folder / "generated_data"
     runs.make_folder(data)
@@ -122,7 +122,7 @@ def _rehearse(folder: Path) -> int:
         jobs, name = jobs_for(experiment), experiment.data.name
         if name not in datasets:
             datasets[name] = open_dataset(name, data)
-        reports.run_all(experiment, jobs, store, crew, settings, datasets[name])
+        reports.run_all(experiment, jobs, store, processes, settings, datasets[name])
         found = store.read_all(jobs)
         if len(found) < len(jobs):
             raise TammesError(f"{experiment.name}: {len(found)} of {len(jobs)} runs are done.")
@@ -141,25 +141,25 @@ def _rehearse(folder: Path) -> int:
 # --- a run that is killed ------------------------------------------------------------------------------------
 
 
-def _victim() -> Job:
-    experiment = shrunk(config.load("table4")).only([VICTIM])
+def _killed_job() -> Job:
+    experiment = shrunk(config.load("table4")).only([KILLED_NETWORK])
     return next(job for job in jobs_for(experiment) if job.arm.loss == "mma")
 
 
 def kill_and_resume(folder: Path, dataset: Dataset, store: runs.Store) -> str:
-    """Kill one run after its first epoch, do it again, and compare with the one that was left alone.
+    """Kill one run after its first epoch, resume it, and compare with the uninterrupted one.
 
     Raises:
         TammesError: if the two differ, or the run could not be killed in time.
     """
-    job = _victim()
+    job = _killed_job()
     apart = runs.Store(folder / "killed")
     for suffix in (".json", ".pt"):
         apart.path(job, suffix).unlink(missing_ok=True)
     words = [sys.executable, "-m", "benchmarks.paper.smoke", str(folder)]
     with subprocess.Popen(words, cwd=Path(__file__).resolve().parents[2]) as process:
         try:
-            deadline = time.monotonic() + _PATIENCE
+            deadline = time.monotonic() + _TIMEOUT
             while not apart.path(job, ".pt").exists():
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise TammesError(f"{job.name}: the run that was to be killed ended or did not begin.")
@@ -167,8 +167,8 @@ def kill_and_resume(folder: Path, dataset: Dataset, store: runs.Store) -> str:
         finally:
             process.kill()  # SIGKILL: nothing in it can tidy up
     if apart.has(job):
-        raise TammesError(f"{job.name}: the run that was to be killed was done.")
-    resumed = runs.do(job, dataset, apart, Crew())
+        raise TammesError(f"{job.name}: the run that was to be killed finished first.")
+    resumed = runs.run_job(job, dataset, apart, ProcessGroup())
     alone = store.read(job)
     again = apart.read(job)
     if resumed is None or alone is None or again is None or again.outcome() != alone.outcome():
@@ -176,25 +176,25 @@ def kill_and_resume(folder: Path, dataset: Dataset, store: runs.Store) -> str:
     return f"{job.name}: killed after its first epoch and resumed, it came to the same result, bit for bit."
 
 
-class _Sleeper:
-    """Lets the run get through its first epoch, and waits in the second for what is to come."""
+class _WaitInSecondEpoch:
+    """A callback that waits in the second epoch for the process to be killed."""
 
     def step(self, epoch: int, step: int, loss: float) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def epoch(self, line: Mapping[str, Any]) -> None:
         if line["epoch"] > 0:  # the checkpoint of the first epoch is written, that of this one is not
-            time.sleep(2.0 * _PATIENCE)
+            time.sleep(2.0 * _TIMEOUT)
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The run that is killed: by itself in a process, as a table would do it."""
+    """Execute the run that is to be killed, in this process."""
     folder = Path(arguments[0])
-    job = _victim()
+    job = _killed_job()
     dataset = open_dataset(job.data.name, folder / "generated_data")
     store = runs.Store(folder / "killed")
-    with _one_thread(), store.claimed(job, Crew()):
-        runs.do(job, dataset, store, Crew(), watch=_Sleeper())
+    with _one_thread(), store.claim(job, ProcessGroup()):
+        runs.run_job(job, dataset, store, ProcessGroup(), callback=_WaitInSecondEpoch())
 
 
 if __name__ == "__main__":

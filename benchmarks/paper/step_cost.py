@@ -1,14 +1,15 @@
-"""What MMA adds to a training step: time and peak memory of a step with it, over those of the plain step.
+"""Measure what MMA adds to a training step: time and peak memory with it, over those of the plain step.
 
 VGG19-BN for 100 classes, batch 128 of 32 x 32 pixels, SGD with momentum and weight decay; forward, backward and
-update. The plain step, the step with MMA and the step with MMA whose neighbours are looked up every tenth time take
-turns in one process, step by step, each on a network of its own. A pair is ten steps of each, of which the last
-kind looks up once; the ratio is taken pair by pair, and the median of the pairs is quoted. Peak memory is what comes
-on top of the libraries, in a process of its own for each kind.
+update. Three kinds of step alternate in one process, each on a network of its own: plain, with MMA, and with MMA
+whose nearest rows are searched at every tenth step. A pair is ten steps of each kind, with one such search; ratios
+are taken pair by pair, and their median is reported. Peak memory is that beyond the imported libraries, in a process
+of its own for each kind.
 
     python -m benchmarks.paper.step_cost --pairs 5 --threads 1 [--device cuda] --out benchmarks/paper/step_cost.md
 
-What was measured is kept beside the report as JSON: a run on another device adds its rows, and replaces no other's.
+Prints the report; with `--out` also writes it, and the figures as JSON beside it. A run on another device adds its
+rows to that file.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import torch
 from torch import nn
 
 from benchmarks.paper import models
-from benchmarks.paper.evidence import PeakMemory
+from benchmarks.paper.measurements import PeakMemory
 from tammes.base.errors import DeviceError, TammesError
 from tammes.base.validation import check_integer
 from tammes.bench.machine import describe_machine
@@ -42,17 +43,17 @@ FORMS: Mapping[str, tuple[int | None, float | None]] = {
     "MMA at every step": (1, 1.36),
     "MMA, `refresh_every=10`": (10, 1.10),
 }
-"""Of each kind of step `refresh_every`, and how many plain steps it may cost at most."""
+"""`refresh_every` of each kind of step, and the target for its time in plain steps."""
 
 STANDARD: Mapping[str, Any] = {"model": "vgg19-bn", "batch": 128, "size": 32}
-"""What this is demanded of."""
+"""The settings that the targets refer to."""
 
-STEPS = 10  # of a pair: one look-up of `refresh_every=10`
+STEPS = 10  # of a pair: one search with `refresh_every=10`
 DEVICES = ("cpu", "cuda")
 
 
 class Training:
-    """A network in training on one batch of noise: its values do not matter, the work does."""
+    """A network in training on one batch of noise; the time of a step does not depend on the values."""
 
     def __init__(self, form: str, options: argparse.Namespace) -> None:
         torch.manual_seed(0)
@@ -74,14 +75,14 @@ class Training:
         loss.backward()
         self.optimizer.step()
 
-    def forget(self) -> None:
-        """Let the next step look its neighbours up."""
+    def reset_neighbours(self) -> None:
+        """Make the next step search for the nearest rows."""
         if self.reg is not None:
             self.reg.load_state_dict(self.reg.state_dict() | {"calls": 0})
 
 
 def seconds(work: Callable[[], None], device: str) -> float:
-    """Wall time of one call, until the device has done it."""
+    """Return the wall time of one call, the device's work included."""
     _synchronize(device)
     start = time.perf_counter()
     work()
@@ -95,7 +96,7 @@ def _synchronize(device: str) -> None:
 
 
 def alternate(steps: Mapping[str, Callable[[], None]], device: str, pairs: int) -> dict[str, list[float]]:
-    """Seconds a step of each kind, the mean of `STEPS` steps for each pair; who is first takes turns too."""
+    """Return seconds a step by kind, the mean of `STEPS` steps for each pair; the order rotates from step to step."""
     names = list(steps)
     for work in steps.values():
         seconds(work, device)
@@ -113,13 +114,13 @@ def alternate(steps: Mapping[str, Callable[[], None]], device: str, pairs: int) 
 
 
 def ratios(columns: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
-    """Of each kind of step, how many plain ones it costs, pair by pair."""
+    """Return the time of each kind of step over that of the plain step, pair by pair."""
     plain = columns["plain"]
     return {name: [b / a for a, b in zip(plain, column, strict=True)] for name, column in columns.items()}
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """What the report needs of one device."""
+    """Return the figures of one device for the report."""
     trainings = {name: Training(name, options) for name in FORMS}
     columns = alternate({name: one.step for name, one in trainings.items()}, options.device, options.pairs)
     del trainings
@@ -139,7 +140,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def peak(form: str, options: argparse.Namespace) -> float:
-    """MiB that training takes at most on top of the libraries, in a process of its own.
+    """Return the peak memory of training in MiB beyond the imported libraries, in a process of its own.
 
     Raises:
         TammesError: if that process fails, as where memory runs out.
@@ -154,15 +155,15 @@ def peak(form: str, options: argparse.Namespace) -> float:
 
 
 def own_peak(form: str, options: argparse.Namespace) -> int:
-    """Bytes of this process: weights, gradients, momentum, and all that two steps need, one of them with a look-up."""
+    """Return the peak of this process in bytes for two steps, one of them with a search for the nearest rows."""
     small = argparse.Namespace(**(vars(options) | {"model": "resnet20", "batch": 2, "size": 8}))
-    Training(form, small).step()  # libraries take their share first
+    Training(form, small).step()  # libraries allocate their own memory first
     memory = PeakMemory(torch.device(options.device))
     memory.restart()
     before = _bytes(memory)
     training = Training(form, options)
-    training.step()  # from here on there is momentum
-    training.forget()
+    training.step()  # allocates the momentum
+    training.reset_neighbours()
     memory.restart()
     for _ in range(2):
         training.step()
@@ -180,7 +181,7 @@ def _bytes(memory: PeakMemory) -> int:
 
 
 def markdown(measured: Mapping[str, Mapping[str, Any]]) -> str:
-    """The report of what was measured on each device."""
+    """Return the report of the figures of all devices."""
     lines = ["# What MMA costs a training step", ""]
     for one in measured.values():
         where = f"{one['device']}, {one['cores']} cores, {one['threads']} " + (
@@ -208,7 +209,7 @@ def markdown(measured: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _command(device: str, one: Mapping[str, Any]) -> str:
-    """What measures this again."""
+    """Return the command that repeats the measurement."""
     asked = {"pairs": len(one["seconds"]["plain"]), "threads": one["threads"], "device": device}
     others = {name: one[name] for name in ("model", "batch", "size")}
     given = asked | {name: value for name, value in others.items() if value != STANDARD[name]}
@@ -216,21 +217,21 @@ def _command(device: str, one: Mapping[str, Any]) -> str:
 
 
 def _cells(one: Mapping[str, Any], name: str) -> list[str]:
-    """Seconds, ratio, what is demanded and whether it is met, memory, ratio of memory."""
+    """Return seconds, ratio, target and whether it is met, memory, ratio of memory."""
     limit = FORMS[name][1] if all(one[key] == value for key, value in STANDARD.items()) else None
     own = ratios(one["seconds"])[name]
     median = statistics.median(own)
     ratio = "1" if name == "plain" else f"{median:.3f} ({min(own):.3f} to {max(own):.3f})"
-    demand = ""
+    target = ""
     if limit is not None:
-        demand = f"{limit:.2f}: {'met' if median <= limit else 'not met'}"
+        target = f"{limit:.2f}: {'met' if median <= limit else 'not met'}"
     mib = one["mib"].get(name)
     memory = ["not measured", ""] if mib is None else [f"{mib:.0f}", f"{mib / one['mib']['plain']:.3f}"]
-    return [f"{statistics.median(one['seconds'][name]):.4g}", ratio, demand, *memory]
+    return [f"{statistics.median(one['seconds'][name]):.4g}", ratio, target, *memory]
 
 
 def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The options, checked."""
+    """Return the options, checked."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.paper.step_cost", description=__doc__.split("\n")[0])
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
@@ -239,7 +240,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=STANDARD["batch"])
     parser.add_argument("--size", type=int, default=STANDARD["size"], help="pixels a side")
     parser.add_argument("--no-memory", dest="memory", action="store_false", help="time alone")
-    parser.add_argument("--out", type=Path, help="the report; what was measured goes beside it as .json")
+    parser.add_argument("--out", type=Path, help="the report; the figures go beside it as .json")
     parser.add_argument("--peak-of", choices=list(FORMS), help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     for name, least in (("pairs", 1), ("threads", 1), ("batch", 2), ("size", 1)):
@@ -250,7 +251,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
-    """Measure as the command line says, and write."""
+    """Measure as the command line says, print and write the report."""
     options = parsed(arguments)
     torch.set_num_threads(options.threads)
     if options.peak_of:
@@ -270,7 +271,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
 
 
 def main() -> None:
-    """Run; a clear line instead of a traceback."""
+    """Run; errors of the package are printed in one line."""
     try:
         run()
     except TammesError as error:

@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class VerificationAccuracy:
-    """The share of pairs that are judged rightly, fold by fold; shares are from 0 to 1."""
+    """The share of pairs that are classified correctly, fold by fold; shares are from 0 to 1."""
 
     folds: tuple[float, ...]
     """Accuracy on each fold."""
@@ -46,7 +46,7 @@ def verify(
     prepare: Callable[[Tensor], Tensor],
     batch: int = 128,
 ) -> VerificationAccuracy:
-    """How often a model tells rightly whether two pictures are of the same person.
+    """Return how often a model decides correctly whether two pictures are of the same person.
 
     Args:
         model: images `(B, 3, H, W)` to embeddings `(B, d)`.
@@ -100,7 +100,7 @@ def embed(
 
 
 def distances(first: Floats, second: Floats) -> Floats:
-    """Distance `(P,)` from 0 to 2 of each pair of rows, both scaled to length 1.
+    """Return the distance `(P,)` from 0 to 2 of each pair of rows, both scaled to length 1.
 
     Raises:
         InvalidParameterError: if the shapes differ, or a row is zero or not finite.
@@ -119,7 +119,7 @@ def distances(first: Floats, second: Floats) -> Floats:
 
 
 def ten_fold(distance: Floats, same: NDArray[np.bool_], *, folds: int = 10) -> VerificationAccuracy:
-    """Accuracy on each fold with the threshold that is best on the others.
+    """Return the accuracy on each fold with the threshold that is best on the others.
 
     Args:
         distance: `(P,)`.
@@ -147,7 +147,7 @@ def ten_fold(distance: Floats, same: NDArray[np.bool_], *, folds: int = 10) -> V
 
 
 def best_threshold(distance: Floats, same: NDArray[np.bool_]) -> float:
-    """The threshold below which calling pairs the same is right most often; the smallest one of several.
+    """Return the smallest threshold of those with the highest accuracy, where pairs below it count as the same person.
 
     It lies half-way between two neighbouring distances, is 0 where no pair should be called the same, and 2 more
     than the largest distance where all should: no two unit vectors are that far apart. Cost: O(P log P).

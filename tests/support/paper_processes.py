@@ -1,6 +1,7 @@
-"""What several processes that train together come to: run by `test_paper_training`, which compares it with one process.
+"""Training in two processes, for `tests/benchmarks/paper/test_training.py`, which compares it with one process.
 
-Gloo on the CPU; they meet as under `torchrun`, by its environment variables.
+Gloo on the CPU; the processes find each other as under `torchrun`, by its environment variables. Tiny images and
+networks for other tests of the paper's experiments are here too.
 """
 
 import contextlib
@@ -16,8 +17,8 @@ from two_processes import await_both
 from benchmarks.paper import config, jobs
 from benchmarks.paper.datasets import Dataset
 from benchmarks.paper.images import Images
-from benchmarks.paper.processes import crew
-from benchmarks.paper.training import Silent, Trainer
+from benchmarks.paper.processes import open_process_group
+from benchmarks.paper.training import NullCallback, Trainer
 
 CLASSES = tuple("abcde")
 LIKE = config.load("table2").recipes["resnet20"]
@@ -55,7 +56,7 @@ def job(loss="mma", *, length=3, batch=8, coef=0.07, place="both", sample=1.0, s
     return jobs.Job("resnet20", data, recipe, arm, seed, **options)
 
 
-class Noting(Silent):
+class Noting(NullCallback):
     """Keeps the mean loss of the epoch so far, after every step."""
 
     def __init__(self):
@@ -72,44 +73,44 @@ class Plain(Trainer):
         return {}
 
 
-def trained(wanted, crew_=None):
+def trained(wanted, processes=None):
     """The history and the weights of a run of the tiny network."""
-    run = Plain(wanted, dataset(), crew_, network=Tiny)
+    run = Plain(wanted, dataset(), processes, network=Tiny)
     while not run.done:
         run.advance()
     return run
 
 
-def _meet(rank, port):
+def _set_environment(rank, port):
     torch.set_num_threads(1)
-    meeting = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    os.environ.update({name: str(value) for name, value in meeting.items()})
+    variables = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in variables.items()})
 
 
-def _part(rank, ports):
-    """Crews that end right after an exchange, and leave a wrapped model behind."""
+def _open_and_close(rank, ports):
+    """Process groups that end right after an exchange, and leave a wrapped model behind."""
     for port in ports:
-        _meet(rank, port)
-        with crew("cpu") as ours:
-            model = ours.wrapped(nn.Linear(2, 2))
-            ours.agreed(1)
+        _set_environment(rank, port)
+        with open_process_group("cpu") as processes:
+            model = processes.wrap(nn.Linear(2, 2))
+            processes.broadcast(1)
         assert model.module.weight.isfinite().all()
         del model
 
 
 def _run(rank, port, wanted, out):
-    _meet(rank, port)
+    _set_environment(rank, port)
     found = []
-    with crew("cpu") as ours:
+    with open_process_group("cpu") as processes:
         for one in wanted:
-            run = trained(one, ours)
+            run = trained(one, processes)
             found.append((run.history, {k: v.clone() for k, v in run.bare.state_dict().items()}))
-        share, first, agreed = ours.share(7), ours.first, ours.agreed(5 + rank)
+        share, first, agreed = processes.slice_of(7), processes.first, processes.broadcast(5 + rank)
     torch.save({"runs": found, "share": (share.start, share.stop), "first": first, "agreed": agreed}, f"{out}.{rank}")
 
 
 def _ports(count):
-    """Free ones: every meeting has its own, since the first process may still be leaving the one before."""
+    """Return free ports, one for each group: the first process may still be closing the one before."""
     with contextlib.ExitStack() as probes:
         sockets = [probes.enter_context(socket.socket()) for _ in range(count)]
         for probe in sockets:
@@ -121,8 +122,8 @@ def _together(run, *args, seconds=120.0):
     await_both(torch.multiprocessing.spawn(run, args, nprocs=2, join=False), seconds)
 
 
-def meet_and_part(times):
-    _together(_part, _ports(times))
+def open_and_close(times):
+    _together(_open_and_close, _ports(times))
 
 
 def results(folder, wanted):

@@ -17,8 +17,8 @@ from torch import nn
 
 from benchmarks.paper.models import arcface, densenet, resnet, vgg, wide_resnet
 from benchmarks.paper.models.layers import Network
-from tammes.base.errors import InvalidParameterError, UnknownNameError
-from tammes.base.validation import check_integer
+from tammes.base.errors import InvalidParameterError
+from tammes.base.validation import check_integer, check_name
 
 __all__ = ["NAMES", "build", "layer_names"]
 
@@ -35,13 +35,13 @@ _MAKERS: Mapping[str, tuple[type[Network], Callable[..., Network]]] = MappingPro
 )
 
 NAMES = tuple(_MAKERS)
-"""What `build` knows."""
+"""Names that `build` takes."""
 
 _WRAPPERS = ("module", "_orig_mod")
 
 
 def build(name: str, classes: int, image_size: int | None = None, **options: Any) -> Network:
-    """A network with weights as training begins with them.
+    """Return a network with initial weights.
 
     Args:
         name: one of `NAMES`.
@@ -51,7 +51,7 @@ def build(name: str, classes: int, image_size: int | None = None, **options: Any
 
     Raises:
         UnknownNameError: if no network has this name, or this one no such option.
-        InvalidParameterError: if there are no classes to tell apart, or the images are too small for the network.
+        InvalidParameterError: if there are fewer than two classes, or the images are too small for the network.
     """
     kind, make = _find(name)
     check_integer("classes", classes, 2)
@@ -60,18 +60,17 @@ def build(name: str, classes: int, image_size: int | None = None, **options: Any
         options["image_size"] = size
     known = [option for option in inspect.signature(kind).parameters if option != "classes"]
     for option in options:
-        if option not in known:
-            raise UnknownNameError(f"option of {name}", option, known)
+        check_name(f"option of {name}", option, known)
     return make(classes, **options)
 
 
 def layer_names(model: nn.Module) -> dict[str, str]:
-    """The names of the tables (`L3-3`, `Classify`) and the module that each one means, in order.
+    """Return the layers' names in the tables (`L3-3`, `Classify`) with the path of each module, in order.
 
-    The names of the modules are as in the model without wrappers, as `tammes.nn.Regularizer` has them.
+    Paths are those of the model without wrappers, as `tammes.nn.Regularizer` has them.
 
     Args:
-        model: what `build` gave, possibly compiled or within DDP.
+        model: a network of `build`, possibly compiled or within DDP.
 
     Raises:
         InvalidParameterError: if it is another kind of module.
@@ -86,6 +85,4 @@ def layer_names(model: nn.Module) -> dict[str, str]:
 
 
 def _find(name: str) -> tuple[type[Network], Callable[..., Network]]:
-    if name not in _MAKERS:
-        raise UnknownNameError("model", name, NAMES)
-    return _MAKERS[name]
+    return _MAKERS[check_name("model", name, NAMES)]

@@ -1,5 +1,6 @@
 """The losses that the paper compares, on its networks: which layers, which coefficient, which formula."""
 
+import copy
 import dataclasses
 import math
 
@@ -8,8 +9,8 @@ import pytest
 import torch
 
 from benchmarks.paper import config, models
-from benchmarks.paper.regularisers import judge, loss_of, regulariser
-from tammes.base.errors import InvalidParameterError
+from benchmarks.paper.regularisers import loss_of, monitor, regulariser
+from tammes.base.errors import UnknownNameError
 
 TABLE2, TABLE3, TABLE6 = (config.load(name) for name in ("table2", "table3", "table6"))
 
@@ -68,7 +69,7 @@ def test_every_loss_of_a_configuration_has_a_formula():
 
 def test_the_baseline_has_no_term(network):
     assert regulariser(network, arm("none")) is None
-    with pytest.raises(InvalidParameterError, match="loss"):
+    with pytest.raises(UnknownNameError, match="loss"):
         loss_of(arm("none"))
 
 
@@ -94,9 +95,21 @@ def test_the_share_of_rows_is_right_on_average(network):
     assert abs(np.mean(drawn) - FORMULAS["mhe-2"](layers(network)["Classify"])) < 4.0 * error
 
 
-def test_neighbours_are_looked_up_as_often_as_asked(network):
-    for loss, kept in (("mma", 5), ("mhe-0", 1), ("orthogonal", 1)):
-        assert regulariser(network, arm(loss), refresh_every=5)._refresh_every == kept
+def test_nearest_rows_are_kept_between_searches_where_a_loss_needs_them(network):
+    """Kept rows are no nearer than the nearest ones: the angles to them are larger, and minus their mean is smaller."""
+    model = copy.deepcopy(network)
+    terms = {name: regulariser(model, arm(name), refresh_every=3) for name in ("mma", "mhe-0", "orthogonal")}
+    for term in terms.values():
+        term()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(parameter.numel()))
+    fresh = {name: float(regulariser(model, arm(name))().detach()) for name in terms}
+    calls = {name: [float(term().detach()) for _ in range(3)] for name, term in terms.items()}
+    assert all(value < fresh["mma"] - 0.1 for value in calls["mma"][:2])
+    assert calls["mma"][2] == pytest.approx(fresh["mma"], rel=1e-6)  # the fourth call searches again
+    for name in ("mhe-0", "orthogonal"):
+        assert calls[name] == pytest.approx([fresh[name]] * 3, rel=1e-6)
+    regulariser(network, arm("mhe-2", sample=0.3), refresh_every=5)()  # a sampled loss may not keep nearest rows
 
 
 def test_arcface_plus_spreads_the_class_vectors_alone():
@@ -114,13 +127,13 @@ def test_arcface_plus_spreads_the_class_vectors_alone():
 
 
 @pytest.mark.parametrize("name", [one for one in models.NAMES if not one.startswith("vgg")])
-def test_every_layer_of_every_network_takes_part_and_is_judged(name):
+def test_every_layer_of_every_network_takes_part_and_is_measured(name):
     if name == config.ARC:
         torch.manual_seed(0)
     model = models.build(name, 10, 16)
     paths = list(models.layer_names(model).values())
     assert sorted(regulariser(model, arm("mma")).layers) == sorted(paths)
-    assert sorted(judge(model).layers) == sorted(paths)
+    assert sorted(monitor(model).layers) == sorted(paths)
 
 
 def test_networks_of_the_configurations_are_the_networks_there_are():

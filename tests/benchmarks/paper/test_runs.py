@@ -9,11 +9,11 @@ import torch
 from rich.progress import Progress
 
 from benchmarks.paper import __main__ as command
-from benchmarks.paper import checkpoint, config, cost, generated, narration, reports, runs
+from benchmarks.paper import checkpoint, config, cost, generated, progress, reports, runs
 from benchmarks.paper.jobs import jobs_of
-from benchmarks.paper.processes import Crew
+from benchmarks.paper.processes import ProcessGroup
 from benchmarks.paper.schedule import Schedule
-from benchmarks.paper.training import Silent, Trainer
+from benchmarks.paper.training import NullCallback, Trainer
 from tammes.base.errors import FileFormatError
 
 EXPERIMENT = config.load("table2").only(["resnet20"])
@@ -36,7 +36,7 @@ def store(tmp_path):
 
 
 def do(job, store, **options):
-    return runs.do(job, tiny.dataset(16), store, Crew(), **options)
+    return runs.run_job(job, tiny.dataset(16), store, ProcessGroup(), **options)
 
 
 @pytest.fixture(scope="module")
@@ -70,37 +70,37 @@ def test_a_result_is_read_as_it_was_written(done, job):
 
 
 def test_a_run_that_was_interrupted_goes_on_after_its_last_epoch(done, job, store):
-    class Interrupted(Silent):
+    class Interrupted(NullCallback):
         def epoch(self, line):
             if line["epoch"] == 1:
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        do(job, store, watch=Interrupted())
+        do(job, store, callback=Interrupted())
     assert store.path(job, ".pt").exists()
     assert not store.has(job)
     seen = []
 
-    class Seen(Silent):
+    class Seen(NullCallback):
         def step(self, epoch, step, loss):
             seen.append(epoch)
 
-    result = do(job, store, watch=Seen())
+    result = do(job, store, callback=Seen())
     assert set(seen) == {1, 2}  # the epoch that was interrupted, and the one after
     assert result.outcome() == done[1].outcome()
     assert not store.path(job, ".pt").exists()
 
 
 def test_a_checkpoint_of_other_images_is_refused(job, store):
-    class Interrupted(Silent):
+    class Interrupted(NullCallback):
         def epoch(self, line):
             if line["epoch"] == 1:
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        do(job, store, watch=Interrupted())
+        do(job, store, callback=Interrupted())
     with pytest.raises(FileFormatError, match=r"\.pt: the checkpoint of a run on other images"):
-        runs.do(job, tiny.dataset(24), store, Crew())
+        runs.run_job(job, tiny.dataset(24), store, ProcessGroup())
 
 
 def test_a_checkpoint_of_another_network_is_refused(job, store):
@@ -132,10 +132,10 @@ def test_weights_are_kept_where_asked_for(store, job):
         (lambda document: document["job"].update(seed=7), "other settings"),
         (lambda document: document.update(schema="another"), "not a tammes"),
         (lambda document: document.pop("angles"), "damaged"),
-        (lambda document: document.update(measures={"accuracy": 150.0}), "figures are none"),
+        (lambda document: document.update(measures={"accuracy": 150.0}), "out of range"),
         (lambda document: document.update(measures={"accuracy": "high"}), "damaged"),
-        (lambda document: document.update(measures={}), "figures are none"),
-        (lambda document: document["angles"]["Classify"].update(min_angle_degrees=-1.0), "figures are none"),
+        (lambda document: document.update(measures={}), "out of range"),
+        (lambda document: document["angles"]["Classify"].update(min_angle_degrees=-1.0), "out of range"),
         (lambda document: document.update(angles=[1]), "damaged"),
         (lambda document: document["history"][0].pop("epoch"), "damaged"),
     ],
@@ -157,60 +157,58 @@ def test_a_result_that_is_cut_off_is_refused(job, store, content):
 
 def test_one_command_at_a_time_does_a_run(done, job, tmp_path):
     here, there = runs.Store(tmp_path), runs.Store(tmp_path)
-    with here.claimed(job, Crew()) as mine, there.claimed(job, Crew()) as theirs:
+    with here.claim(job, ProcessGroup()) as mine, there.claim(job, ProcessGroup()) as theirs:
         assert (mine, theirs) == ("free", "busy")
-    with there.claimed(job, Crew()) as later:
+    with there.claim(job, ProcessGroup()) as later:
         assert later == "free"
-    with done[0].claimed(job, Crew()) as state:
+    with done[0].claim(job, ProcessGroup()) as state:
         assert state == "done"
 
 
-def test_what_is_done_is_not_done_again(tmp_path, capsys, monkeypatch):
+def test_what_is_done_is_not_done_again(tmp_path, capsys):
     experiment = shrunk(2)
     jobs = jobs_of(experiment, [0])[:2]
     found = runs.Store(tmp_path)
     settings = reports.Settings(tmp_path)
-    reports.run_all(experiment, jobs[:1], found, Crew(), settings, tiny.dataset(16))
+    reports.run_all(experiment, jobs[:1], found, ProcessGroup(), settings, tiny.dataset(16))
     began = found.path(jobs[0]).stat().st_mtime_ns
-    reports.run_all(experiment, jobs, found, Crew(), settings, tiny.dataset(16))
+    reports.run_all(experiment, jobs, found, ProcessGroup(), settings, tiny.dataset(16))
     assert found.path(jobs[0]).stat().st_mtime_ns == began
     said = capsys.readouterr().err
     assert "1 of 2 runs to do" in said
-    monkeypatch.setattr(runs, "do", None)
-    reports.run_all(experiment, jobs, found, Crew(), settings)  # needs no data, since nothing is to be done
+    reports.run_all(experiment, jobs, found, ProcessGroup(), settings)  # needs no data, since nothing is to be done
 
 
 def test_results_on_other_images_are_told_before_any_work(tmp_path):
     jobs = jobs_of(shrunk(2), [0])[:2]
     found, settings = runs.Store(tmp_path), reports.Settings(tmp_path)
-    reports.run_all(shrunk(2), jobs[:1], found, Crew(), settings, tiny.dataset(16))
+    reports.run_all(shrunk(2), jobs[:1], found, ProcessGroup(), settings, tiny.dataset(16))
     with pytest.raises(FileFormatError, match=r"\.json: the result of a run on other images"):
-        reports.run_all(shrunk(2), jobs, found, Crew(), settings, tiny.dataset(24))
+        reports.run_all(shrunk(2), jobs, found, ProcessGroup(), settings, tiny.dataset(24))
     assert not found.has(jobs[1])
 
 
 def test_a_bar_tells_loss_accuracy_and_angles(job):
     line = {"epoch": 0, "loss": 2.1, "measures": {"accuracy": 43.125}, "angles": {"L3-3": 71.24, "Classify": None}}
-    assert narration.summary(line, ["L3-3", "Classify"]) == "loss 2.100, accuracy 43.12 %, L3-3 71.2°"
+    assert progress.summary(line, ["L3-3", "Classify"]) == "loss 2.100, accuracy 43.12 %, L3-3 71.2°"
     schedule = Schedule(job.recipe, 16)
-    with Progress() as progress:
-        task = progress.add_task("", total=schedule.steps, said="")
-        bar = narration.Bar(progress, task, job, schedule, ["L3-3"])
+    with Progress() as shown:
+        task = shown.add_task("", total=schedule.steps, text="")
+        bar = progress.ProgressBar(shown, task, job, schedule, ["L3-3"])
         bar.step(0, 1, 3.0)
-        assert progress.tasks[0].fields["said"] == "epoch 1, loss 3.000"
+        assert shown.tasks[0].fields["text"] == "epoch 1, loss 3.000"
         bar.epoch(line)
         bar.epoch({**line, "epoch": 1, "angles": {}})  # angles are not measured at every epoch: the last ones stand
-        assert progress.tasks[0].completed == 4
-        assert progress.tasks[0].fields["said"].endswith("L3-3 71.2°")
+        assert shown.tasks[0].completed == 4
+        assert shown.tasks[0].fields["text"].endswith("L3-3 71.2°")
 
 
-def test_a_log_has_a_line_a_minute_at_most(job, capsys, monkeypatch):
-    times = iter([0.0, 10.0, 61.0, 61.0, 100.0, 130.0, 130.0])
-    monkeypatch.setattr(narration.time, "monotonic", lambda: next(times))
+def test_a_log_has_a_line_a_minute_at_most(job, capsys):
+    times = iter([0.0, 10.0, 61.0, 100.0, 130.0])
     line = {"epoch": 0, "loss": 2.1, "measures": {}, "angles": {}}
-    with narration.Narrator().run(job, Schedule(job.recipe, 16), []) as watch:
+    with progress.ProgressReporter(clock=lambda: next(times)).run(job, Schedule(job.recipe, 16), []) as callback:
         for epoch in range(4):
-            watch.epoch({**line, "epoch": epoch})
+            callback.epoch({**line, "epoch": epoch})
     assert [text.split(",")[1] for text in capsys.readouterr().err.splitlines()] == [
         " 2 of 3: loss 2.100",
         " 4 of 3: loss 2.100",
@@ -291,10 +289,10 @@ def test_a_part_is_run_and_the_whole_is_shown(data, tmp_path, monkeypatch):
 def test_a_stopped_command_says_how_to_go_on(own, data, tmp_path, capsys, monkeypatch):
     advance = Trainer.advance
 
-    def stopped(self, watch=None):
+    def stopped(self, callback=None):
         if self.epoch == 1:
             raise KeyboardInterrupt
-        return advance(self, watch)
+        return advance(self, callback)
 
     monkeypatch.setattr(Trainer, "advance", stopped)
     words = (own, "--data", data, "--out", tmp_path / "out", "--seeds", 1, "--device", "cpu")

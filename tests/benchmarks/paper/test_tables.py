@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from benchmarks.paper import config, cost, figures, reports, tables
-from benchmarks.paper.evidence import BINS
 from benchmarks.paper.jobs import Job, jobs_of
+from benchmarks.paper.measurements import BINS
 from benchmarks.paper.runs import SMOKE, Result
 from tammes import plots
 from tammes.base.errors import FileFormatError, InvalidParameterError

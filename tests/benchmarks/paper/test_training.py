@@ -12,11 +12,11 @@ from torch import nn
 
 from benchmarks.paper import batches, checkpoint
 from benchmarks.paper.datasets import Dataset, part_of
-from benchmarks.paper.evidence import Clock, PeakMemory
 from benchmarks.paper.images import Images, Pairs
-from benchmarks.paper.processes import Crew, crew
+from benchmarks.paper.measurements import PeakMemory, StepTimer
+from benchmarks.paper.processes import ProcessGroup, open_process_group
 from benchmarks.paper.training import DivergedError, Trainer
-from tammes.base.errors import DeviceError, FileFormatError, InvalidParameterError
+from tammes.base.errors import DeviceError, FileFormatError, InvalidParameterError, UnknownNameError
 from tammes.losses import functional
 
 CPU = torch.device("cpu")
@@ -174,7 +174,7 @@ def test_a_resumed_run_has_the_bits_of_one_that_was_not_stopped(tmp_path, loss, 
     half.advance()  # what comes after the checkpoint is lost
     torch.manual_seed(12345)
     again = tiny.Plain(job, tiny.dataset(), network=tiny.Tiny)
-    again.take_up(checkpoint.load(path, digest=job.digest, data="d"))
+    again.load_state(checkpoint.load(path, digest=job.digest, data="d"))
     assert again.epoch == 2
     while not again.done:
         again.advance()
@@ -219,7 +219,7 @@ def test_a_state_of_another_network_is_refused():
     run = tiny.Plain(tiny.job("mma"), tiny.dataset(), network=tiny.Tiny)
     for state in ({}, {"model": {}}, {**run.state(), "regulariser": {"calls": -1, "nearest": {}}}):
         with pytest.raises(InvalidParameterError):
-            run.take_up(state)
+            run.load_state(state)
 
 
 # --- what cannot be done -------------------------------------------------------------------------------------
@@ -254,13 +254,13 @@ def test_what_cannot_be_trained_is_refused():
     with pytest.raises(InvalidParameterError, match=r"images.*batches of 8"):
         tiny.Plain(tiny.job(), tiny.dataset(33), network=tiny.Tiny)  # a last batch of one image
     with pytest.raises(InvalidParameterError, match="divisor of the batch"):
-        tiny.Plain(tiny.job(), tiny.dataset(), Crew(0, 3, CPU), network=tiny.Tiny)
-    with pytest.raises(InvalidParameterError, match="amp"):
+        tiny.Plain(tiny.job(), tiny.dataset(), ProcessGroup(0, 3, CPU), network=tiny.Tiny)
+    with pytest.raises(UnknownNameError, match="amp"):
         tiny.job(amp="fp8")
     if not torch.cuda.is_available():
-        with pytest.raises(DeviceError, match="CUDA"), crew("cuda"):
+        with pytest.raises(DeviceError, match="CUDA"), open_process_group("cuda"):
             pass
-    with pytest.raises(DeviceError, match="one of: cpu, cuda"), crew("tpu"):
+    with pytest.raises(DeviceError, match="one of: cpu, cuda"), open_process_group("tpu"):
         pass
 
 
@@ -269,7 +269,7 @@ def test_what_cannot_be_trained_is_refused():
 
 def test_shares_are_all_of_it_and_no_more():
     for count in (0, 1, 7, 8):
-        shares = [list(range(count))[Crew(rank, 3, CPU).share(count)] for rank in range(3)]
+        shares = [list(range(count))[ProcessGroup(rank, 3, CPU).slice_of(count)] for rank in range(3)]
         assert [one for share in shares for one in share] == list(range(count))
 
 
@@ -295,8 +295,8 @@ def test_two_processes_train_as_one_does(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_crew_parts_though_a_wrapped_model_outlives_it():
-    tiny.meet_and_part(20)
+def test_a_process_group_ends_though_a_wrapped_model_outlives_it():
+    tiny.open_and_close(20)
 
 
 # --- on a GPU ------------------------------------------------------------------------------------------------
@@ -307,12 +307,12 @@ def test_a_crew_parts_though_a_wrapped_model_outlives_it():
 def test_cuda_trains_as_the_cpu_does_and_resumes(amp):
     job = tiny.job("mma", amp=amp, length=4)
     alone = tiny.trained(tiny.job("mma", length=4))
-    with crew("cuda") as ours:
-        run = tiny.Plain(job, tiny.dataset(), ours, network=tiny.Tiny)
+    with open_process_group("cuda") as processes:
+        run = tiny.Plain(job, tiny.dataset(), processes, network=tiny.Tiny)
         for _ in range(2):
             run.advance()
-        again = tiny.Plain(job, tiny.dataset(), ours, network=tiny.Tiny)
-        again.take_up(run.state())
+        again = tiny.Plain(job, tiny.dataset(), processes, network=tiny.Tiny)
+        again.load_state(run.state())
         while not again.done:
             again.advance()
     # Crops and mirrors are drawn on the device, so that the batches differ in them.
@@ -324,13 +324,12 @@ def test_cuda_trains_as_the_cpu_does_and_resumes(amp):
 # --- what is measured ------------------------------------------------------------------------------------------
 
 
-def test_the_time_of_a_step_is_the_median(monkeypatch):
+def test_the_time_of_a_step_is_the_median():
     times = iter([0.0, 1.0, 3.0, 103.0])
-    monkeypatch.setattr("benchmarks.paper.evidence.time.perf_counter", lambda: next(times))
-    clock = Clock(CPU)
+    timer = StepTimer(CPU, clock=lambda: next(times))
     for _ in range(4):
-        clock.mark()
-    assert clock.median() == 2.0
+        timer.mark()
+    assert timer.median() == 2.0
 
 
 def test_peak_memory_sees_what_was_taken_since():

@@ -1,4 +1,4 @@
-"""What is measured of a run beside its accuracy: angles by the judge, time a batch, memory, and on what."""
+"""Measurements of a run besides its accuracy: angles of the layers, seconds a step, peak memory, the machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 import statistics
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,37 +15,43 @@ import torch
 from torch import nn
 
 from benchmarks.paper import models
-from benchmarks.paper.processes import Crew
+from benchmarks.paper.processes import ProcessGroup
 from tammes.bench.machine import describe_machine
 from tammes.nn import Regularizer
 from tammes.nn.inspect.weights import cosine_histogram
 from tammes.storage.result import versions
 
-__all__ = ["BINS", "Clock", "PeakMemory", "environment", "histogram", "layer_angles"]
+__all__ = ["BINS", "PeakMemory", "StepTimer", "environment", "histogram", "layer_angles"]
 
 BINS = 200
-"""Of the histograms of cosines, over [-1, 1]."""
+"""Number of bins of the histograms of cosines, over [-1, 1]."""
 _PROCESS = Path("/proc/self")
 
 
-class Clock:
-    """Seconds of each step: by events of the device where there are such, which do not wait for it."""
+class StepTimer:
+    """Timer of training steps; on CUDA it records events, which do not make the device wait.
 
-    def __init__(self, device: torch.device) -> None:
+    Args:
+        device: where the steps run.
+        clock: seconds, from any origin; used where there are no events.
+    """
+
+    def __init__(self, device: torch.device, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
         self._cuda = device.type == "cuda"
         self._marks: list[Any] = []
 
     def mark(self) -> None:
-        """A step begins here, and the one before ends."""
+        """Mark the end of one step and the beginning of the next."""
         if self._cuda:
             event = torch.cuda.Event(enable_timing=True)
             event.record()
             self._marks.append(event)
         else:
-            self._marks.append(time.perf_counter())
+            self._marks.append(self._clock())
 
     def median(self) -> float:
-        """Of the seconds between neighbouring marks."""
+        """Return the median of the seconds between consecutive marks."""
         pairs = list(itertools.pairwise(self._marks))
         if self._cuda:
             torch.cuda.synchronize()
@@ -54,24 +60,24 @@ class Clock:
 
 
 class PeakMemory:
-    """The most memory since `restart`: of tensors on CUDA, of the whole process elsewhere."""
+    """Peak memory since `restart`: of tensors on CUDA, of the whole process elsewhere."""
 
     def __init__(self, device: torch.device) -> None:
         self._cuda = device.type == "cuda"
         self.what = "tensors on the GPU" if self._cuda else "the process, all of it"
 
     def restart(self) -> None:
-        """Forget what was."""
+        """Start a new measurement."""
         if self._cuda:
             torch.cuda.reset_peak_memory_stats()
         else:
             try:
-                (_PROCESS / "clear_refs").write_text("5")  # Linux: the high-water mark begins anew
+                (_PROCESS / "clear_refs").write_text("5")  # Linux: resets the high-water mark
             except OSError:
                 self.what = ""
 
     def read(self) -> int | None:
-        """Bytes; None where the system does not tell."""
+        """Return the peak in bytes; None where the system does not report it."""
         if self._cuda:
             return torch.cuda.max_memory_allocated()
         if not self.what:
@@ -84,17 +90,17 @@ class PeakMemory:
         return None if found is None else int(found[1]) * 1024
 
 
-def layer_angles(model: nn.Module, judge: Regularizer, max_rows: int | None = None) -> dict[str, dict[str, Any]]:
-    """Minimal angle, mean nearest angle and bound of every layer, by the paper's name, in the order of the network.
+def layer_angles(model: nn.Module, monitor: Regularizer, max_rows: int | None = None) -> dict[str, dict[str, Any]]:
+    """Return minimal angle, mean nearest angle and bound of every layer, by the paper's name, in network order.
 
-    Measured in float64 on the CPU by the package's judge, never by the loss.
+    Angles are measured in float64 on the CPU, independently of the loss.
 
     Args:
-        model: the bare network.
-        judge: of all its layers.
+        model: the network without wrappers.
+        monitor: a regularizer over all its layers, as `regularisers.monitor` returns it.
         max_rows: leave out layers with more.
     """
-    lines = judge.report(max_rows).to_dict()
+    lines = monitor.report(max_rows).to_dict()
     kept = ("rows", "d", "min_angle_degrees", "mean_nearest_degrees", "bound_degrees", "zero_rows", "duplicates")
     found = {}
     for name, path in models.layer_names(model).items():
@@ -104,9 +110,9 @@ def layer_angles(model: nn.Module, judge: Regularizer, max_rows: int | None = No
 
 
 def histogram(model: nn.Module, layer: str) -> dict[str, Any]:
-    """Figure 1 of one layer: cosines of all pairs of rows, in `BINS` parts of [-1, 1], and how many are above 0.2.
+    """Return the histogram of Figure 1 for one layer: cosines of all pairs of rows, and how many are above 0.2.
 
-    `counts` begins with bin `start`; all bins before and after hold nothing.
+    [-1, 1] is divided into `BINS` bins. `counts` begins with bin `start`; all bins before and after are empty.
     """
     modules: Mapping[str, nn.Module] = dict(model.named_modules())
     weight = modules[models.layer_names(model)[layer]].weight
@@ -117,11 +123,11 @@ def histogram(model: nn.Module, layer: str) -> dict[str, Any]:
     return {"start": start, "counts": counts, "threshold": found.threshold, "above": found.above, "pairs": found.pairs}
 
 
-def environment(crew: Crew) -> dict[str, Any]:
-    """The machine and the versions behind a run's figures."""
-    found = describe_machine() | {"device": str(crew.device.type), "processes": crew.size}
-    if crew.device.type == "cuda":
-        found["gpu"] = torch.cuda.get_device_name(crew.device)
+def environment(processes: ProcessGroup) -> dict[str, Any]:
+    """Return the machine, the device and the versions that a run used."""
+    found = describe_machine() | {"device": str(processes.device.type), "processes": processes.size}
+    if processes.device.type == "cuda":
+        found["gpu"] = torch.cuda.get_device_name(processes.device)
     else:
         found["threads"] = torch.get_num_threads()
     return found | {"versions": versions(), "platform": sys.platform}
