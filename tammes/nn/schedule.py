@@ -27,7 +27,7 @@ class Schedule:
     def __init__(self, every: int, refresh_every: int, seed: int) -> None:
         self.every = every
         self.refresh_every = refresh_every
-        self._seed = seed % (1 << 40)  # so that seeds of calls stay within int64
+        self._seed = seed % (1 << 40)  # `loss_seed` multiplies it within int64
         self._clock = torch.zeros((), dtype=torch.long)  # a tensor: compiled graphs must not depend on its value
         self._nearest: dict[str, Tensor] = {}
 

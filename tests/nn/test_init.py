@@ -37,7 +37,7 @@ def test_beyond_the_orthoplex():
     assert float(oracles.min_angle(weight.double().numpy())) == pytest.approx(math.atan(2.0), abs=1e-6)
 
 
-def test_the_same_seed_the_same_bits():
+def test_the_same_seed_gives_the_same_bits():
     state = torch.get_rng_state()
     first, again, other = (tammes_(torch.empty(6, 8), seed=seed) for seed in (3, 3, 4))
     assert torch.equal(first, again)
@@ -102,11 +102,15 @@ def test_bad_seeds_leave_the_tensor_alone():
     assert torch.equal(weight, torch.ones(1, 4))
 
 
-def test_steps_buy_angle():
-    few, more = (tammes_(torch.empty(80, 20), steps=steps).double().numpy() for steps in (1, 10))
-    assert oracles.min_angle(few[:40]) > 0.0
-    gram_few, gram_more = few @ few.T - 2.0 * torch.eye(80).numpy(), more @ more.T - 2.0 * torch.eye(80).numpy()
-    assert gram_more.max() < gram_few.max() < 0.5
+def test_more_steps_give_a_larger_angle():
+    few, more = (tammes_(torch.empty(80, 20, dtype=torch.float64), steps=steps) for steps in (1, 10))
+    largest = [(weight @ weight.T - 2.0 * torch.eye(80)).max().item() for weight in (few, more)]
+    assert largest[1] < largest[0] < 0.5
+
+
+def test_without_steps_only_known_codes_are_used():
+    weight = tammes_(torch.empty(600, 32, dtype=torch.float64), steps=0)
+    assert (weight @ weight.T - 2.0 * torch.eye(600)).max().item() == pytest.approx(0.25, abs=1e-12)  # Gold's words
     assert torch.equal(tammes_(torch.empty(600, 32), steps=0), tammes_(torch.empty(600, 32), steps=0))
     with pytest.raises(InvalidParameterError, match="no code is at hand"):
         tammes_(torch.empty(2_000, 5), steps=0)

@@ -1,4 +1,4 @@
-"""Presets: what the papers do, said in the package's own words."""
+"""Presets against the terms of the papers, written with the functions of `losses`."""
 
 import pytest
 import torch
@@ -63,6 +63,6 @@ def test_unknown_presets_list_the_known_ones():
 
 
 @pytest.mark.parametrize("name", ["mma", None, []])
-def test_no_preset(name):
+def test_names_of_no_preset_are_refused(name):
     with pytest.raises(UnknownNameError, match="mma_paper"):
         preset(name)

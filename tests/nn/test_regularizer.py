@@ -1,4 +1,4 @@
-"""The term of a model: Eq. 13 written out, its schedules, its updates without autograd, bad input."""
+"""The regularisation term: Eq. 13 written out, its schedule, its updates of the weights, bad input."""
 
 import copy
 
@@ -29,7 +29,7 @@ def test_equation_13():
     torch.testing.assert_close(Regularizer(model)(), expected, rtol=1e-14, atol=0.0)
 
 
-def test_hidden_and_output_apart():
+def test_output_layers_have_their_own_loss_and_coefficient():
     model = net()
     reg = Regularizer(model, "mma", 0.5, output_coef=3.0, output_loss="orthogonal", exclude="2")
     expected = 0.5 * losses.mma(model[0].weight.flatten(1)) + 3.0 * losses.orthogonal(model[5].weight)
@@ -97,13 +97,13 @@ def test_every_third_call_three_times_the_term():
 
 
 @pytest.mark.slow
-def test_neighbours_are_looked_up_at_every_third_call(monkeypatch):
+def test_nearest_rows_are_searched_at_every_third_call(monkeypatch):
     model = net()
-    looked = []
+    searches = []
     original = losses.NearestLoss.nearest_of
 
     def counted(self, rows, mask):
-        looked.append(len(looked))
+        searches.append(self)
         return original(self, rows, mask)
 
     monkeypatch.setattr(losses.NearestLoss, "nearest_of", counted)
@@ -111,11 +111,11 @@ def test_neighbours_are_looked_up_at_every_third_call(monkeypatch):
     counts = []
     for _ in range(7):
         reg()
-        counts.append(len(looked))
+        counts.append(len(searches))
     assert counts == [3, 3, 3, 6, 6, 6, 9]
 
 
-def test_old_neighbours_have_exact_angles():
+def test_angles_to_stale_nearest_rows_are_exact():
     model = net()
     reg = Regularizer(model, refresh_every=10, include="5", coef=1.0)
     reg()
@@ -126,7 +126,7 @@ def test_old_neighbours_have_exact_angles():
     torch.testing.assert_close(reg(), losses.MMA()(model[5].weight, nearest=old), rtol=1e-14, atol=0.0)
 
 
-def test_energies_take_no_notice_of_refresh_every():
+def test_refresh_every_has_no_effect_on_energies():
     model = net()
     reg = Regularizer(model, "riesz-fisher", refresh_every=5)
     reg()
@@ -147,7 +147,7 @@ def test_random_subsets_depend_on_seed_call_and_layer_alone():
 
 
 @pytest.mark.slow
-def test_a_resumed_run_goes_on_exactly():
+def test_a_resumed_run_continues_exactly():
     settings = {"refresh_every": 4, "every": 2}
 
     def run(model, reg, steps):
@@ -204,7 +204,7 @@ def test_accumulate_adds_to_the_gradients_that_are_there(scale):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-14)
 
 
-def test_attached_the_optimizer_needs_no_line_in_the_loop():
+def test_an_attached_optimizer_takes_the_steps_of_the_term_in_the_loss():
     x = torch.randn(4, 3, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     plain, attached = net(), net()
     optimizers = [torch.optim.Adam(model.parameters(), lr=0.01) for model in (plain, attached)]
@@ -225,7 +225,7 @@ def test_attached_the_optimizer_needs_no_line_in_the_loop():
     assert held.calls == calls
 
 
-def test_closures_are_refused_with_a_way_on():
+def test_closures_are_refused_with_a_remedy():
     model = net()
     reg = Regularizer(model)
     with pytest.raises(InvalidParameterError, match="closure") as caught:
@@ -262,7 +262,7 @@ def test_frozen_layers_are_left_out_while_they_are_frozen():
     assert reg().item() < losses.mma(model[5].weight).item()
 
 
-def test_zero_and_dead_rows_do_not_explode():
+def test_zero_and_dead_rows_have_no_gradient():
     model = net(torch.float32)
     with torch.no_grad():
         model[5].weight[2] = 0.0
@@ -274,7 +274,7 @@ def test_zero_and_dead_rows_do_not_explode():
     assert not grad[[2, 3]].any()
 
 
-def test_nan_is_not_silent():
+def test_nan_in_a_weight_gives_nan():
     model = net()
     with torch.no_grad():
         model[2].weight[1, 0, 0, 0] = torch.nan
@@ -298,19 +298,18 @@ def test_meta_weights_are_named():
     with pytest.raises(InvalidParameterError, match="`0` must be materialised before its loss is taken"):
         reg()
     model.to_empty(device="cpu")
-    for parameter in model.parameters():
-        nn.init.normal_(parameter)
-    assert reg().isfinite()
+    model.load_state_dict(net().state_dict())
+    assert reg() == Regularizer(net())()
 
 
-def test_layers_that_are_replaced_are_found_again():
+def test_a_replaced_parameter_is_read():
     model = net()
     reg = Regularizer(model, coef=1.0, include="5")
     model[5].weight = nn.Parameter(torch.eye(10, 32, dtype=torch.float64))
     assert reg().item() == pytest.approx(-torch.pi / 2)
 
 
-def test_it_shows_its_terms():
+def test_repr_lists_the_terms():
     shown = repr(Regularizer(net(), "riesz-fisher", 0.5, s=1.0))
     assert "5: 0.5 * RieszFisher" in shown
     assert "s=1.0" in shown
@@ -355,7 +354,7 @@ def test_options_beside_a_loss_are_refused():
     assert "0: 0.07 * MMA(antipodal=False" in repr(mixed)
 
 
-def test_a_layer_that_was_replaced_is_not_regularised_in_silence():
+def test_a_replaced_layer_is_an_error():
     model = net()
     reg = Regularizer(model)
     model[5] = nn.Linear(model[5].in_features, 3, dtype=torch.float64)
@@ -363,7 +362,7 @@ def test_a_layer_that_was_replaced_is_not_regularised_in_silence():
         reg()
 
 
-def test_neighbours_of_a_weight_that_has_grown_are_looked_up():
+def test_nearest_rows_of_a_weight_of_another_size_are_searched():
     model = net()
     reg = Regularizer(model, refresh_every=5)
     reg()
@@ -373,7 +372,7 @@ def test_neighbours_of_a_weight_that_has_grown_are_looked_up():
 
 
 @pytest.mark.parametrize("lr", ["a", None, True, float("nan"), float("inf")])
-def test_a_learning_rate_that_is_none_changes_nothing(lr):
+def test_a_bad_learning_rate_changes_nothing(lr):
     model = net()
     before = [parameter.clone() for parameter in model.parameters()]
     with pytest.raises(InvalidParameterError, match="lr"):
@@ -403,7 +402,7 @@ def test_the_update_is_made_in_inference_mode_too():
     ],
     ids=str,
 )
-def test_states_of_something_else(state):
+def test_states_of_other_objects_are_refused(state):
     reg = Regularizer(net(), refresh_every=3)
     with pytest.raises(InvalidParameterError):
         reg.load_state_dict(state)
@@ -415,5 +414,13 @@ def test_attached_to_no_optimizer():
         Regularizer(net()).attach(None)
 
 
-def test_a_seed_of_any_size():
-    assert Regularizer(net(), sample=0.5, seed=10**30)().isfinite()
+def test_seeds_beyond_int64():
+    model = net()
+    values = [Regularizer(model, sample=0.5, seed=seed)().item() for seed in (10**30, 10**30, 10**30 + 1)]
+    assert values[0] == values[1] != values[2]
+
+
+def test_a_preset_changed_by_arguments():
+    model = net()
+    reg = Regularizer.from_preset(model, "mma_paper", coef=0.5)
+    torch.testing.assert_close(reg(), Regularizer(model, "mma", 0.5)(), rtol=0.0, atol=0.0)

@@ -1,4 +1,4 @@
-"""The report: measured by the judge, printed as a table, logged as a dictionary."""
+"""The report on layers: angles of known codes, the printed table, the dictionary for logs."""
 
 import json
 import math
@@ -76,7 +76,7 @@ def test_padding_is_not_measured():
     assert (line.rows, line.zero_rows) == (5, 0)
 
 
-def test_lines_where_the_loss_is_of_lines():
+def test_an_antipodal_loss_is_reported_by_angles_of_lines():
     model = nn.Sequential(linear(oracles.orthoplex(3)))
     (line,) = Regularizer(model, antipodal=True).report().lines
     assert line.min_angle_degrees == pytest.approx(0.0, abs=1e-12)
@@ -90,11 +90,11 @@ def test_the_mean_nearest_angle_is_minus_the_loss():
 
 
 @pytest.mark.parametrize("max_rows", ["a", 0, -1, 2.5])
-def test_a_number_of_rows_that_is_none(max_rows):
-    with pytest.raises(InvalidParameterError, match="max_rows"):
+def test_bad_numbers_of_rows(max_rows):
+    with pytest.raises(InvalidParameterError, match="`max_rows` must be an integer of at least 2, or None"):
         Regularizer(nn.Linear(3, 4)).report(max_rows)
 
 
-def test_a_layer_without_numbers():
+def test_layers_on_the_meta_device_are_refused():
     with pytest.raises(InvalidParameterError, match="materialised before it is measured"):
         Regularizer(nn.Linear(3, 4, device="meta")).report()

@@ -1,4 +1,4 @@
-"""Which rows a layer has: against index loops that read each layer's own definition of an output."""
+"""The rows of each kind of layer against index loops over its definition of an output."""
 
 import pytest
 import torch
@@ -41,7 +41,7 @@ def test_a_grouped_convolution_has_the_rows_of_each_group():
 
 
 @pytest.mark.parametrize("groups", [1, 2])
-def test_rows_of_a_transposed_convolution_are_what_reaches_one_output_channel(groups):
+def test_rows_of_a_transposed_convolution_are_the_weights_of_one_output_channel(groups):
     layer = nn.ConvTranspose2d(4, 6, 3, groups=groups, bias=False)
     rows = only(layer).weight().reshape(6, -1)
     for k in range(6):
@@ -189,7 +189,7 @@ def test_weight_norm_is_read_through_to_its_parameters():
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.parametrize("norm", [nn.utils.weight_norm, nn.utils.spectral_norm])
-def test_the_hooks_before_parametrisations(norm):
+def test_norms_by_hooks_are_read_through_to_their_parameters(norm):
     layer = norm(nn.Linear(5, 4))
     layer(torch.ones(1, 5)).sum().backward()  # frees the graph behind the weight of that pass
     rows = only(layer)
@@ -200,7 +200,7 @@ def test_the_hooks_before_parametrisations(norm):
     torch.testing.assert_close(direction, nn.functional.normalize(layer.weight, dim=1))
 
 
-def test_frozen_is_asked_at_every_call():
+def test_frozen_follows_requires_grad():
     layer = nn.Linear(5, 4)
     rows = only(layer)
     assert not rows.frozen

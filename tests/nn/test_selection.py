@@ -1,4 +1,4 @@
-"""Which layers of a model take part."""
+"""The choice of the layers of a model: kinds, names, predicates, ties, wrappers."""
 
 import pytest
 import torch
@@ -87,7 +87,7 @@ def test_a_pattern_that_matches_nothing_says_what_there_is(option, pattern, clos
 
 
 @pytest.mark.parametrize("option", ["include", "exclude", "output"])
-def test_a_choice_that_is_no_choice(option):
+def test_choices_of_the_wrong_type_are_refused(option):
     with pytest.raises(InvalidParameterError, match=f"`{option}` must be a name, a predicate"):
         find_layers(Net(), **{option: [3]})
 
@@ -113,7 +113,7 @@ def test_nothing_left_after_a_predicate():
         find_layers(Net(), exclude=lambda *_: True)
 
 
-def test_no_module():
+def test_a_model_that_is_no_module_is_refused():
     with pytest.raises(InvalidParameterError, match=r"`model` must be a torch module\. Got 'list'"):
         find_layers([nn.Linear(2, 2)])
 
@@ -186,7 +186,7 @@ def test_what_is_taken_on_request_is_no_output_layer_unless_taken():
     assert find_layers(Ends(), include=["body", "tail"]).output == {"tail.own"}
 
 
-def test_layers_that_have_left_the_model():
+def test_layers_that_have_left_the_model_are_refused():
     model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 5))
     layers = find_layers(model).chosen
     check_present(model, layers)

@@ -1,4 +1,4 @@
-"""The same gradients whatever is around the model: compilers, wrappers, scalers, precisions, parametrisations."""
+"""The gradients of the term under compilers, wrappers, scalers, precisions and parametrisations."""
 
 import copy
 
@@ -31,8 +31,8 @@ def found(tmp_path_factory):
     return two_processes.results(tmp_path_factory.mktemp("two"))
 
 
-class Alone:
-    """What one process has on the joint batch."""
+class OneProcess:
+    """The reference: one process on the joint batch."""
 
     def __init__(self, loss):
         self.model = two_processes.network()
@@ -59,7 +59,7 @@ class Alone:
         return self.descend(lambda: self.data() + self.reg())
 
     def decoupled(self):
-        """A step on the loss, then one on the term where the first has led."""
+        """Steps on the loss, each followed by one on the term."""
         return self.descend(self.data, self.reg)
 
 
@@ -67,8 +67,8 @@ class Alone:
 @pytest.mark.parametrize("loss", two_processes.LOSSES)
 @pytest.mark.parametrize("scenario", two_processes.SCENARIOS)
 @pytest.mark.parametrize("wrapper", two_processes.WRAPPERS)
-def test_two_processes_have_what_one_has_on_the_joint_batch(found, wrapper, scenario, loss):
-    alone = Alone(loss)
+def test_two_processes_agree_with_one_on_the_joint_batch(found, wrapper, scenario, loss):
+    alone = OneProcess(loss)
     value = found[wrapper, scenario, loss]
     assert isinstance(value, dict), value
     if scenario == "reported":
@@ -198,7 +198,7 @@ def in_the_loss(make, model):
 @pytest.mark.parametrize("how", ["loss", "accumulate", "attach"])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("scaled", [False, True], ids=["plain", "scaled"])
-def test_every_way_into_an_optimiser_is_the_term_in_the_loss(how, name, scaled):
+def test_every_way_into_an_optimiser_agrees_with_the_term_in_the_loss(how, name, scaled):
     expected = in_the_loss(OPTIMIZERS[name], two_processes.network())
     model = two_processes.network()
     reg = Regularizer(model, coef=COEF)
@@ -220,7 +220,7 @@ def test_every_way_into_an_optimiser_is_the_term_in_the_loss(how, name, scaled):
     assert reg.calls == STEPS
 
 
-def test_a_detached_regulariser_is_gone():
+def test_a_detached_regulariser_adds_nothing():
     model = two_processes.network()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     reg = Regularizer(model, coef=COEF)
@@ -233,7 +233,7 @@ def test_a_detached_regulariser_is_gone():
 
 
 @pytest.mark.parametrize("how", ["loss", "attach"])
-def test_accumulation_counts_the_term_once(how):
+def test_accumulated_batches_have_the_term_once(how):
     model = two_processes.network()
     x, y = two_processes.batch()
     expected = expected_gradients(model, x, y)
@@ -275,7 +275,7 @@ def halves_of(model, lr=0.1):
 
 
 @pytest.mark.parametrize("schedule", ["plain", "every", "both", "sampled"])
-def test_two_optimisers_are_one_between_them(schedule):
+def test_two_optimisers_take_the_steps_of_one(schedule):
     one = two_processes.network()
     expected = descend(inside, one, Regularizer(one, coef=COEF, **SCHEDULES[schedule]))
     two = two_processes.network()
@@ -307,7 +307,7 @@ def test_an_optimiser_gets_no_gradients_of_others():
     same(gradients(model), {name: grad for name, grad in expected.items() if name.endswith("weight")})
 
 
-def test_parameters_that_an_optimiser_takes_up_later_are_regularised_from_then_on():
+def test_parameters_added_to_an_optimiser_are_regularised_from_then_on():
     model = two_processes.network()
     expected = naive_gradients(model)
     reg = Regularizer(model, coef=COEF)
@@ -331,23 +331,25 @@ def test_a_part_has_its_own_layers_calls_and_state():
     assert nothing().item() == 0.0
 
 
-def test_a_resumed_run_with_two_optimisers_goes_on():
+def test_a_resumed_run_with_two_optimisers_continues_each_schedule():
     def run(count, state=None):
         model = two_processes.network()
         reg = Regularizer(model, coef=COEF, every=3)
-        for optimizer in halves_of(model, lr=0.0):
+        optimizers = halves_of(model, lr=0.0)
+        for optimizer in optimizers:
             reg.attach(optimizer)
         if state is not None:
             reg.load_state_dict(state)
-        first = []
+        moved = []  # for each step of the first optimiser, whether the term has a gradient
         for _ in range(count):
             model.zero_grad()
-            reg._attached[0].accumulate_()
-            first.append(model[0][0].weight.grad.norm().item() > 0)
-        return reg.state_dict(), first
+            optimizers[0].step()
+            moved.append(model[0][0].weight.grad.norm().item() > 0)
+        return reg.state_dict(), moved
 
     state, before = run(2)
     assert before == [True, False]
+    assert [part["calls"] for part in state["attached"]] == [2, 0]
     assert run(3, state)[1] == [False, True, False]
 
 
@@ -427,7 +429,7 @@ NORMS = {
 @deprecated
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("how", ["after", "accumulate", "twice"])
-def test_parametrised_weights_are_regularised_through_what_they_are_computed_from(norm, how):
+def test_gradients_reach_the_parameters_behind_parametrised_weights(norm, how):
     def build():
         torch.manual_seed(0)
         layer = nn.Linear(4, 6).double()
@@ -468,7 +470,7 @@ def test_parametrised_weights_in_a_compiled_step(norm):
 
 @deprecated
 @pytest.mark.parametrize("norm", NORMS)
-def test_reading_a_weight_leaves_its_parametrisation_as_it_is(norm):
+def test_reading_a_weight_does_not_change_its_parametrisation(norm):
     torch.manual_seed(0)
     layer = NORMS[norm](nn.Linear(4, 6).double())
     before = {name: value.clone() for name, value in layer.state_dict().items()}

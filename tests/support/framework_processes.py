@@ -105,6 +105,8 @@ def in_lightning(kind):
 
 
 class Net(nn.Module):
+    """The network, called as a Trainer calls it."""
+
     def __init__(self):
         super().__init__()
         self.net = two_processes.network()

@@ -68,6 +68,16 @@ def min_angle(points):
     return min(angle(x, y) for x, y in itertools.combinations(points, 2))
 
 
+def largest_cosine(weight):
+    """Return the largest cosine between two rows of a tensor as stored, in 50 digits."""
+    return mpmath.cos(min_angle(weight.detach().double().numpy()))
+
+
+def cosines_without_diagonal(points):
+    """Return the Gram matrix of unit rows, with -3 on its diagonal."""
+    return points @ points.T - 4.0 * np.eye(len(points))
+
+
 def nearest_angles(points):
     """Return the angle from every point to its nearest other point."""
     theta = angle_matrix(points)

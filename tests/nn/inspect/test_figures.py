@@ -1,4 +1,4 @@
-"""Pictures of layers by what is drawn in them."""
+"""Figures of layers and cosines, by the curves and texts that are drawn."""
 
 import math
 
@@ -8,8 +8,7 @@ import pytest
 
 from tammes import plots
 from tammes.base.errors import InvalidParameterError
-from tammes.nn.inspect import figures as layer_plots
-from tammes.nn.inspect import weights
+from tammes.nn.inspect import figures, weights
 
 SQUARE, TRIANGLE = oracles.orthoplex(2), oracles.simplex(2)  # 90 and 120 degrees
 
@@ -34,7 +33,7 @@ def legend(figure):
 
 def test_a_curve_and_the_bounds():
     pair = [*np.eye(3), [1.0, 1.0, 0.0]]  # four points, of which the best make a tetrahedron
-    figure = layer_plots.plot_layers([("a.pt", measured(one=SQUARE, two=pair, three=TRIANGLE))])
+    figure = figures.plot_layers([("a.pt", measured(one=SQUARE, two=pair, three=TRIANGLE))])
     axes, lines = drawn(figure)
     np.testing.assert_allclose(lines["a.pt"].get_ydata(), [90.0, 45.0, 120.0])
     assert list(lines["a.pt"].get_xdata()) == [1, 2, 3]
@@ -47,7 +46,7 @@ def test_a_curve_and_the_bounds():
 
 def test_two_checkpoints_meet_by_name():
     first, second = measured(a=SQUARE, b=TRIANGLE), measured(b=SQUARE, c=TRIANGLE)
-    figure = layer_plots.plot_layers([("x.pt", first), ("y.pt", second)])
+    figure = figures.plot_layers([("x.pt", first), ("y.pt", second)])
     axes, lines = drawn(figure)
     np.testing.assert_allclose(lines["x.pt"].get_ydata(), [90.0, 120.0, np.nan])
     np.testing.assert_allclose(lines["y.pt"].get_ydata(), [np.nan, 90.0, 120.0])
@@ -60,26 +59,26 @@ def test_two_checkpoints_meet_by_name():
 
 def test_layers_without_an_angle_leave_a_gap():
     layers = measured(a=SQUARE, b=[[1.0, 0.0]], c=[[math.nan, 0.0], [1.0, 0.0]], d=[[1.0, 0.0], [1.0, 0.0]])
-    axes, lines = drawn(layer_plots.plot_layers([("a.pt", layers)]))
+    axes, lines = drawn(figures.plot_layers([("a.pt", layers)]))
     np.testing.assert_allclose(lines["a.pt"].get_ydata(), [90.0, np.nan, np.nan, 0.0])
     assert axes.get_ylim()[0] == 0.0
-    nothing, _ = drawn(layer_plots.plot_layers([("a.pt", measured(b=[[1.0, 0.0]]))]))
+    nothing, _ = drawn(figures.plot_layers([("a.pt", measured(b=[[1.0, 0.0]]))]))
     assert nothing.get_ylabel() == "minimal angle (degrees)"
 
 
 def test_names_on_the_axis_are_short_and_distinct():
     names = ["features.0.weight", "encoder.layers.11.self_attention.linear_projection.weight", ".weight"]
-    axes, _ = drawn(layer_plots.plot_layers([("a", dict.fromkeys(names, weights.measure(SQUARE)))]))
+    axes, _ = drawn(figures.plot_layers([("a", dict.fromkeys(names, weights.measure(SQUARE)))]))
     shown = [tick.get_text() for tick in axes.get_xticklabels()]
     assert shown == ["features.0", "encoder.layers.1…linear_projection", ".weight"]
     names = ["a.weight", "a"]
-    axes, _ = drawn(layer_plots.plot_layers([("a", dict.fromkeys(names, weights.measure(SQUARE)))]))
+    axes, _ = drawn(figures.plot_layers([("a", dict.fromkeys(names, weights.measure(SQUARE)))]))
     assert [tick.get_text() for tick in axes.get_xticklabels()] == names
 
 
 def test_many_layers_go_by_number():
-    many = {f"layer{k}": weights.measure(SQUARE) for k in range(layer_plots.MOST_NAMES + 1)}
-    axes, lines = drawn(layer_plots.plot_layers([("a", many)]))
+    many = {f"layer{k}": weights.measure(SQUARE) for k in range(figures.MOST_NAMES + 1)}
+    axes, lines = drawn(figures.plot_layers([("a", many)]))
     assert axes.get_xlabel() == "layer, by its number in order"
     assert not any("layer" in tick.get_text() for tick in axes.get_xticklabels())
     assert len(lines["a"].get_xdata()) == 41
@@ -88,7 +87,7 @@ def test_many_layers_go_by_number():
 def test_without_layers_there_is_no_picture():
     for checkpoints in ([], [("a", {})]):
         with pytest.raises(InvalidParameterError, match="`checkpoints` must be of at least one layer"):
-            layer_plots.plot_layers(checkpoints)
+            figures.plot_layers(checkpoints)
 
 
 # --- cosines --------------------------------------------------------------------------------------
@@ -105,7 +104,7 @@ def bars(figure):
 def test_every_pair_is_drawn(bins):
     rows = oracles.random_code(60, 5)
     found = weights.cosine_histogram(rows, bins)
-    figure = layer_plots.plot_cosines([("a.pt", found)], "fc")
+    figure = figures.plot_cosines([("a.pt", found)], "fc")
     ((edges, counts),) = bars(figure)
     assert counts.sum() == 60 * 59 // 2
     assert len(counts) <= 80
@@ -122,7 +121,7 @@ def test_every_pair_is_drawn(bins):
 def test_two_histograms_share_their_bins():
     near = oracles.normalized(oracles.random_code(30, 9) + np.eye(9)[0])
     found = [weights.cosine_histogram(rows, 500) for rows in (oracles.random_code(40, 9), near)]
-    figure = layer_plots.plot_cosines(list(zip(["a", "b"], found, strict=True)))
+    figure = figures.plot_cosines(list(zip(["a", "b"], found, strict=True)))
     (first, counts), (second, others) = bars(figure)
     np.testing.assert_array_equal(first, second)
     assert (counts.sum(), others.sum()) == (780, 435)
@@ -130,7 +129,7 @@ def test_two_histograms_share_their_bins():
 
 
 def test_one_cosine_for_all_pairs():
-    figure = layer_plots.plot_cosines([("", weights.cosine_histogram(oracles.simplex(6), 2000))])
+    figure = figures.plot_cosines([("", weights.cosine_histogram(oracles.simplex(6), 2000))])
     ((_, counts),) = bars(figure)
     assert counts.tolist() == [21]
     assert legend(figure) == ["0 of 21 pairs above 0.2 (0 %)"]
@@ -140,25 +139,25 @@ def test_what_cannot_be_drawn():
     square = weights.cosine_histogram(SQUARE, 10)
     for histograms in ([], [("a", weights.cosine_histogram([[1.0, 0.0]], 10))]):
         with pytest.raises(InvalidParameterError, match="`histograms` must be of at least one pair of rows"):
-            layer_plots.plot_cosines(histograms)
+            figures.plot_cosines(histograms)
     for other in (weights.cosine_histogram(SQUARE, 20), weights.cosine_histogram(SQUARE, 10, threshold=0.5)):
         with pytest.raises(InvalidParameterError, match="`histograms` must be of the same bins and threshold"):
-            layer_plots.plot_cosines([("a", square), ("b", other)])
+            figures.plot_cosines([("a", square), ("b", other)])
 
 
 def test_names_are_no_formulas():
     name = r"layer $\nonsense{$"
     label = "_$x.pt"  # an underscore in front would hide it from a legend
-    figure = layer_plots.plot_layers([(label, {name: weights.measure(SQUARE)})])
+    figure = figures.plot_layers([(label, {name: weights.measure(SQUARE)})])
     assert plots.figure_bytes(figure)
     assert legend(figure)[0] == r"_\$x.pt"
-    figure = layer_plots.plot_cosines([(label, weights.cosine_histogram(SQUARE))], name)
+    figure = figures.plot_cosines([(label, weights.cosine_histogram(SQUARE))], name)
     assert plots.figure_bytes(figure)
     assert legend(figure)[0].startswith(r"_\$x.pt: ")
 
 
 def test_pictures_become_files():
-    figure = layer_plots.plot_layers([("a.pt", measured(one=SQUARE))])
+    figure = figures.plot_layers([("a.pt", measured(one=SQUARE))])
     assert plots.figure_bytes(figure).startswith(b"\x89PNG")
-    figure = layer_plots.plot_cosines([("a.pt", weights.cosine_histogram(SQUARE))])
+    figure = figures.plot_cosines([("a.pt", weights.cosine_histogram(SQUARE))])
     assert plots.figure_bytes(figure, ".svg").startswith(b"<?xml")

@@ -1,4 +1,4 @@
-"""What a row is: state dicts of real modules, held to the weights that the modules compute with."""
+"""The rows in state dicts of real modules against the weights that the modules compute with."""
 
 import warnings
 
@@ -70,7 +70,7 @@ def test_rows_lie_along_the_first_axis():
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_is_no_weight_says_why(value, reason):
+def test_entries_that_are_no_weights_have_a_reason(value, reason):
     found, skipped = by_name({"x": value, "y": torch.eye(3)})
     assert (list(found), skipped) == (["y"], {"x": reason})
 
@@ -183,7 +183,7 @@ def test_weight_norm_gives_the_weight_of_the_module(dim, old):
 
 
 @pytest.mark.parametrize("old", [False, True])
-def test_spectral_norm_turns_no_row(old):
+def test_spectral_norm_keeps_the_directions_of_rows(old):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         layer = (nn.utils.spectral_norm if old else parametrizations.spectral_norm)(nn.Linear(6, 5))

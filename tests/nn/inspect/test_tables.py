@@ -1,4 +1,4 @@
-"""The table of layers and the sentences below it, from rows whose angles are known."""
+"""The tables of layers, the remarks below them and the record, from rows whose angles are known."""
 
 import json
 import math
@@ -32,7 +32,7 @@ def lines(block):
     return [line.rstrip() for line in capture.get().splitlines()]
 
 
-def test_a_line_a_layer():
+def test_one_line_for_each_layer():
     table = [line.split() for line in lines(tables.layers_table([network()]))]
     assert table[0] == words("layer rows d minimal angle mean nearest bound zero rows duplicates")
     assert table[1] == ["square", "4", "2", "90.0000°", "90.0000°", "90.0000°", "0", "0"]
@@ -58,7 +58,7 @@ def test_two_networks_side_by_side():
     ]
 
 
-def test_what_has_no_angle_is_said():
+def test_layers_without_an_angle_have_a_note():
     layers = {"bad": [[math.nan, 1.0], [1.0, 0.0]], "one": [[0.0, 0.0], [1.0, 0.0]], "good": oracles.orthoplex(2)}
     shown = lines(tables.layers_table([network(layers=layers)]))
     assert shown[1].split() == ["bad", "2", "2", "nan", "nan", "180.0000°", "0", "0"]

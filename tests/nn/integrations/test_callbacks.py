@@ -1,4 +1,4 @@
-"""What the callbacks share: sources and settings, the scale of gradients, the parts of optimisers."""
+"""The common part of the callbacks: sources and settings, the scale of gradients, parts of optimisers, states."""
 
 import pytest
 import torch
@@ -33,7 +33,7 @@ def training_with(source=None, *, name="reg", report_every=None, max_rows=1024, 
         ({"source": lambda model: None, "coef": 1.0}, "left out where settings are given. Got 'coef'"),
     ],
 )
-def test_what_does_not_fit_is_refused(options, message):
+def test_bad_arguments_are_refused(options, message):
     with pytest.raises(InvalidParameterError) as caught:
         training_with(**options)
     assert message in str(caught.value)
@@ -44,7 +44,7 @@ def test_a_source_that_makes_something_else_is_refused():
         training_with(lambda model: None).begin(nn.Linear(3, 3))
 
 
-def test_nothing_is_at_work_before_it_begins():
+def test_there_is_no_regulariser_before_training_begins():
     with pytest.raises(InvalidParameterError, match="when training has begun"):
         training_with().regularizer  # noqa: B018
 
@@ -63,7 +63,7 @@ def test_settings_are_those_of_the_regulariser():
         training_with(antipodel=True).begin(model)
 
 
-def test_a_regulariser_that_is_there_is_taken_as_it_is():
+def test_a_given_regulariser_is_used():
     model = two_processes.network()
     reg = Regularizer(model)
     made = training_with(reg)
@@ -118,7 +118,7 @@ def test_an_optimiser_without_regularised_layers_is_left_alone():
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-def test_layers_that_an_optimiser_takes_up_later_are_regularised_from_then_on():
+def test_layers_added_to_an_optimiser_are_regularised_from_then_on():
     model = two_processes.network()
     optimizer = torch.optim.SGD(model[0].parameters(), lr=0.1)
     work = training_with(coef=COEF)
@@ -169,4 +169,4 @@ def test_angles_have_names_and_degrees():
     assert small.angles() == pytest.approx({"reg/min_angle_degrees/1": 45.0})
     with torch.no_grad():
         model[0].weight.fill_(torch.nan)
-    assert work.angles() == pytest.approx({"spread/min_angle_degrees/1": 45.0})  # no number, no figure
+    assert work.angles() == pytest.approx({"spread/min_angle_degrees/1": 45.0})  # nan is not logged

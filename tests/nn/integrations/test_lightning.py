@@ -202,7 +202,7 @@ def test_each_of_two_optimisers_has_the_term_of_its_layers(pl, trainer_of, modul
     same(weights(module.net), weights(model))
 
 
-def test_a_resumed_run_goes_on_as_if_it_had_not_stopped(trainer_of, module_of, callback_of, tmp_path):
+def test_a_resumed_run_ends_with_the_same_weights(trainer_of, module_of, callback_of, tmp_path):
     options = {"coef": COEF, "every": 3, "refresh_every": 2}
     whole = module_of()
     trainer_of(callbacks=[callback_of(**options)], max_epochs=2).fit(whole, loader())
@@ -338,7 +338,7 @@ def test_lbfgs_is_refused(trainer_of, module_of, callback_of):
     same(weights(module.net), before)
 
 
-def test_a_wrong_layer_is_told_when_fit_begins(trainer_of, module_of, callback_of):
+def test_an_unknown_layer_is_an_error_when_fit_begins(trainer_of, module_of, callback_of):
     with pytest.raises(LookupError, match=r"net\.0\.0, net\.1, net\.3"):
         trainer_of(callbacks=[callback_of(include="head")]).fit(module_of(), loader())
 

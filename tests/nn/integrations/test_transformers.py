@@ -12,6 +12,7 @@ import oracles
 import pytest
 import torch
 import two_processes
+from framework_processes import Net
 from naive_terms import naive_term, same, weights
 from torch import nn
 from torch.nn.functional import mse_loss
@@ -37,17 +38,6 @@ def callback_of(hf):
     from tammes.nn.integrations.transformers import RegularizerCallback
 
     return RegularizerCallback
-
-
-class Net(nn.Module):
-    """The network, with the face that a Trainer looks for."""
-
-    def __init__(self):
-        super().__init__()
-        self.net = two_processes.network()
-
-    def forward(self, x, labels):
-        return {"loss": mse_loss(self.net(x), labels)}
 
 
 def sgd(parameters):
@@ -173,7 +163,7 @@ def test_scaled_gradients_get_a_scaled_term(hf, callback_of, unscaled, fused):
 
 
 @pytest.mark.slow
-def test_a_resumed_run_goes_on_at_its_step(trainer_of, callback_of, tmp_path):
+def test_a_resumed_run_continues_at_its_step(trainer_of, callback_of, tmp_path):
     whole = Net()
     trainer_of(whole, [callback_of(coef=COEF, every=3)], num_train_epochs=2).train()
     options = {"save_strategy": "steps", "save_steps": 4, "num_train_epochs": 2}
@@ -254,7 +244,7 @@ def test_angles_are_logged_in_degrees(trainer_of, callback_of, report_every, log
 
 @pytest.mark.slow
 @pytest.mark.parametrize("added", [False, True])
-def test_callbacks_after_it_see_the_figures(hf, trainer_of, callback_of, added):
+def test_callbacks_after_it_see_the_logged_values(hf, trainer_of, callback_of, added):
     seen = []
 
     class Watcher(hf.TrainerCallback):
@@ -272,7 +262,7 @@ def test_callbacks_after_it_see_the_figures(hf, trainer_of, callback_of, added):
     assert callback._training.state_dict()[0]["calls"] == 4  # in the list once
 
 
-def test_evaluations_are_logged_without_figures(trainer_of, callback_of):
+def test_evaluations_are_logged_without_the_term(trainer_of, callback_of):
     trainer = trainer_of(Net(), [callback_of(coef=COEF)])
     trainer.train()
     trainer.evaluate(trainer.train_dataset)
@@ -302,7 +292,7 @@ def wrapped(kind, **plugin):
         ("FSDP", {}, "FSDP1"),
     ],
 )
-def test_trainings_that_keep_the_weights_are_refused(hf, callback_of, kind, plugin, what):
+def test_trainings_without_access_to_the_weights_are_refused(hf, callback_of, kind, plugin, what):
     from accelerate.utils import DistributedType
 
     assert kind in {member.value for member in DistributedType}  # by these names
@@ -311,8 +301,10 @@ def test_trainings_that_keep_the_weights_are_refused(hf, callback_of, kind, plug
 
 
 @pytest.mark.parametrize(("kind", "plugin"), [("NO", {}), ("MULTI_GPU", {}), ("FSDP", {"fsdp_version": 2})])
-def test_others_are_not(hf, callback_of, kind, plugin):
-    callback_of().on_train_begin(None, hf.TrainerState(), None, model=Net(), optimizer=wrapped(kind, **plugin))
+def test_other_trainings_are_accepted(hf, callback_of, kind, plugin):
+    callback = callback_of()
+    callback.on_train_begin(None, hf.TrainerState(), None, model=Net(), optimizer=wrapped(kind, **plugin))
+    assert callback.regularizer.layers == ("net.0.0", "net.1", "net.3")
 
 
 def test_optimisers_that_step_within_the_backward_pass_are_refused(hf, callback_of):
@@ -323,7 +315,7 @@ def test_optimisers_that_step_within_the_backward_pass_are_refused(hf, callback_
         callback_of().on_train_begin(None, hf.TrainerState(), None, model=Net(), optimizer=optimizer)
 
 
-def test_a_wrong_layer_is_told_when_training_begins(trainer_of, callback_of):
+def test_an_unknown_layer_is_an_error_when_training_begins(trainer_of, callback_of):
     with pytest.raises(LookupError, match=r"net\.0\.0, net\.1, net\.3"):
         trainer_of(Net(), [callback_of(include="head")]).train()
 
