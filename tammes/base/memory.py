@@ -6,7 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from tammes.base.control_groups import MOUNT, PROC, memory_left
+from tammes.base.container_limits import MOUNT, PROC, memory_left
 from tammes.base.errors import InvalidParameterError
 
 __all__ = ["available", "require", "shown"]

@@ -6,7 +6,7 @@ import math
 import os
 from pathlib import Path
 
-from tammes.base.control_groups import MOUNT, PROC, cpu_quota
+from tammes.base.container_limits import MOUNT, PROC, cpu_quota
 
 __all__ = ["cores"]
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from tammes.base.status import Status
-    from tammes.global_search.packing import Packing, Probe
+    from tammes.global_search.most_points import Packing, Probe
     from tammes.global_search.sweep import Row
 
 __all__ = ["search"]
@@ -167,10 +167,10 @@ def _most_points(
 ) -> None:
     """Search the most points at an angle: sizes are probed one after the other."""
     from tammes.cli import report
-    from tammes.global_search import packing
+    from tammes.global_search import most_points
     from tammes.storage import writer
 
-    packing.largest_size(angle, d)  # refuses what is no angle before anything is written
+    most_points.largest_size(angle, d)  # refuses what is no angle before anything is written
     if output is not None:
         writer.check_target(output, force=force)
     narration = console(stderr=True)
@@ -180,7 +180,7 @@ def _most_points(
         narration.print(f"n = {probe.n} (at most {limit})  {probe.degrees:.9f}°  {outcome}")
 
     with archive_warnings(), interruptible("what was found is in the archive"):
-        found = packing.pack(d, angle, time_limit=seconds, show=show, **settings)
+        found = most_points.pack(d, angle, time_limit=seconds, show=show, **settings)
     searched = found.probes and found.result.phases
     saved = [settings["archive"].path_of(found.n, d)] if searched else []
     if output is not None:

@@ -137,6 +137,7 @@ def fits(group: Group, n: int) -> bool:
     """Return True if whole orbits of the group can add up to n points.
 
     Example:
+        >>> from tammes.groups.finite_groups import generate
         >>> half_turn = Group("C2", generate(np.diag([-1.0, -1.0])))  # of the plane: the centre is no point
         >>> fits(half_turn, 6), fits(half_turn, 7)
         (True, False)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tammes.base.control_groups import cpu_quota, memory_left
+from tammes.base.container_limits import cpu_quota, memory_left
 
 
 def test_without_control_groups_nothing_is_limited(system):

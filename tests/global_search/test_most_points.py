@@ -7,8 +7,8 @@ import pytest
 
 from tammes.base.errors import InvalidParameterError, WorkersLostError
 from tammes.base.status import Status
-from tammes.global_search import packing
-from tammes.global_search.packing import largest_size, pack
+from tammes.global_search import most_points
+from tammes.global_search.most_points import largest_size, pack
 from tammes.storage.archive import Archive
 
 
@@ -98,7 +98,7 @@ def test_what_ends_a_later_probe_is_told_and_the_best_is_kept(
     failing, status, exits, said, found_before, monkeypatch, run, tmp_path
 ):
     """At 43 degrees bounds allow more points than there are: several sizes are probed."""
-    real, probed = packing.search, []
+    real, probed = most_points.search, []
 
     def failed(n, d, **settings):
         probed.append(n)
@@ -109,7 +109,7 @@ def test_what_ends_a_later_probe_is_told_and_the_best_is_kept(
             return replace(real(n, d, **settings | {"starts": 8, "target": None}), status=status, phases=(lost,))
         raise failing
 
-    monkeypatch.setattr(packing, "search", failed)
+    monkeypatch.setattr(most_points, "search", failed)
     found = pack(3, 43.0, time_limit=60.0, workers=1)
     assert found.status is status
     assert len(probed) == 3
