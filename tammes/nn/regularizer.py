@@ -178,6 +178,7 @@ class Regularizer:
         active = self._schedule.active(now)
         if active is not None and not compiling and not active.item():
             return self._zero()
+        every = self._schedule.every
         total: Tensor | None = None
         for number, (layer, loss, coef) in enumerate(self._terms):
             if layer.name not in self._names or layer.rows.frozen:
@@ -186,7 +187,7 @@ class Regularizer:
             if weight.is_meta:
                 raise InvalidParameterError(layer.name, "materialised before its loss is taken", "a meta tensor")
             arguments = self._loss_arguments(number, weight, now)
-            value = loss(weight, active=active, factor=coef * self.every, **arguments)
+            value = loss(weight, active=active, factor=coef * every, **arguments)
             value = value.to(torch.promote_types(value.dtype, torch.float32))
             if value.ndim == 0:
                 summand = value

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,7 @@ from torch.nn.utils import parametrize
 
 from tammes.base.errors import InvalidParameterError
 
-__all__ = ["RowSet", "View", "row_sets"]
+__all__ = ["LeftOut", "RowSet", "View", "row_sets"]
 
 View = Callable[[Tensor], Tensor]
 """From a parameter to its rows `(n, d)`, or `(B, n, d)` for B sets of rows that do not repel each other."""
@@ -87,6 +87,14 @@ class RowSet:
         return not any(leaf.requires_grad for leaf in self.leaves())
 
 
+class LeftOut(NamedTuple):
+    """A parameter of a module that has no rows."""
+
+    parameter: str
+    reason: str
+    """Empty for parameters without rows by nature, such as those of normalisation layers."""
+
+
 def _chain(module: nn.Module, name: str) -> parametrize.ParametrizationList:
     """Return the parametrisations of a weight, with their parameters."""
     chains = cast("nn.ModuleDict", module.parametrizations)
@@ -115,31 +123,28 @@ def _current(module: nn.Module, name: str) -> Tensor:
     return getattr(module, name)  # type: ignore[no-any-return]
 
 
-def row_sets(module: nn.Module, name: str = "") -> Iterator[RowSet | tuple[str, str]]:
+def row_sets(module: nn.Module, name: str = "") -> Iterator[RowSet | LeftOut]:
     """Iterate over the sets of rows of one module, without those of its children.
 
     Args:
         module: any module.
-        name: its name in the model; it tells the attention weights of `Conv1D` from others.
+        name: its name in the model, by which the attention weights of `Conv1D` are recognised.
 
     Yields:
-        A `RowSet`, or (parameter, reason) for a parameter that is left out; the reason is empty where none is due.
+        A `RowSet`, or a `LeftOut` for a parameter without rows.
     """
     for parameter in _weights(module):
         weight = _stored(module, parameter)
         reason = _unfit(weight)
         if reason:
-            yield parameter, reason
+            yield LeftOut(parameter, reason)
             continue
         found = _of_kind(module, parameter, weight, name)
         if isinstance(found, str):
-            yield parameter, found
-        else:
-            reason = _without_angles(found, _shape_of(found, weight))
-            if reason:
-                yield parameter, reason
-            else:
-                yield found
+            yield LeftOut(parameter, found)
+            continue
+        reason = _without_angles(found, _shape_of(found, weight))
+        yield LeftOut(parameter, reason) if reason else found
 
 
 def _without_angles(found: RowSet, shape: torch.Size) -> str:

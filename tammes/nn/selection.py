@@ -79,13 +79,36 @@ def find_layers(
     for option, choice in (("include", include), ("exclude", exclude), ("output", output)):
         _check_names(option, choice, candidates)
     if include is None:
-        for layer in found:
-            if layer.rows.on_request and not (embeddings and isinstance(layer.rows.module, _EMBEDDINGS)):
-                what = "embedding" if isinstance(layer.rows.module, _EMBEDDINGS) else "unknown kind of layer"
-                skipped[layer.name] = f"{what}: taken when it is asked for"
-        found = [layer for layer in found if layer.name not in skipped]
+        found = _without_unrequested(found, skipped, embeddings=embeddings)
+    chosen = _chosen(found, include, exclude, skipped)
+    taken = {layer.name for layer in chosen}
+    if not first_layer and chosen and found and chosen[0].name == found[0].name:
+        skipped[chosen.pop(0).name] = "the first layer"
+    if not chosen:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items()) or "no weights at all"
+        raise InvalidParameterError("model", "a module with a layer of two or more rows", f"none ({reasons})")
+    last = next(layer.name for layer in reversed(found) if layer.name in taken or not layer.rows.on_request)
+    outputs = [layer for layer in chosen if (layer.name == last if output is None else _matches(output, layer))]
+    return Layers(tuple(chosen), frozenset(layer.name for layer in outputs), skipped)
+
+
+def _without_unrequested(found: list[Layer], skipped: dict[str, str], *, embeddings: bool) -> list[Layer]:
+    """Return the layers that take part without being named; reasons for the others go to `skipped`."""
+    kept = []
+    for layer in found:
+        is_embedding = isinstance(layer.rows.module, _EMBEDDINGS)
+        if not layer.rows.on_request or (embeddings and is_embedding):
+            kept.append(layer)
+        else:
+            kind = "embedding" if is_embedding else "unknown kind of layer"
+            skipped[layer.name] = f"{kind}: taken when it is asked for"
+    return kept
+
+
+def _chosen(found: list[Layer], include: Choice, exclude: Choice, skipped: dict[str, str]) -> list[Layer]:
+    """Return the layers that are included and not excluded, tied weights once; reasons go to `skipped`."""
     chosen = []
-    seen: dict[tuple[int, ...], str] = {}  # by the parameters behind the rows: tied weights are taken once
+    seen: dict[tuple[int, ...], str] = {}  # names of layers, by the parameters behind their rows
     for layer in found:
         identity = tuple(id(leaf) for leaf in layer.rows.leaves())
         if include is not None and not _matches(include, layer):
@@ -97,15 +120,7 @@ def find_layers(
         else:
             seen[identity] = layer.name
             chosen.append(layer)
-    if not first_layer and chosen and found and chosen[0].name == found[0].name:
-        skipped[chosen.pop(0).name] = "the first layer"
-    if not chosen:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items()) or "no weights at all"
-        raise InvalidParameterError("model", "a module with a layer of two or more rows", f"none ({reasons})")
-    taken = set(seen.values())
-    last = next(layer.name for layer in reversed(found) if layer.name in taken or not layer.rows.on_request)
-    outputs = [layer for layer in chosen if (layer.name == last if output is None else _matches(output, layer))]
-    return Layers(tuple(chosen), frozenset(layer.name for layer in outputs), skipped)
+    return chosen
 
 
 def _all_layers(model: nn.Module, views: Mapping[str, View]) -> tuple[list[Layer], dict[str, str]]:
@@ -122,20 +137,26 @@ def _all_layers(model: nn.Module, views: Mapping[str, View]) -> tuple[list[Layer
             continue
         name = ".".join(part for part in path.split(".") if part not in _WRAPPERS)
         for rows in row_sets(module, name):
-            parameter = rows.parameter if isinstance(rows, RowSet) else rows[0]
-            full = ".".join(filter(None, (name, "" if parameter == "weight" and name else parameter)))
+            full = _name_of(name, rows.parameter)
             pattern = next((key for key in views if fnmatch.fnmatchcase(full, key)), None)
             if pattern is not None:
                 used.add(pattern)
-                found.append(Layer(full, RowSet(module, parameter, views[pattern])))
+                found.append(Layer(full, RowSet(module, rows.parameter, views[pattern])))
             elif isinstance(rows, RowSet):
                 found.append(Layer(full, rows))
-            elif rows[1]:
-                skipped[full] = rows[1]
+            elif rows.reason:
+                skipped[full] = rows.reason
     for pattern in views:
         if pattern not in used:
             raise UnknownNameError("views", pattern, [layer.name for layer in found])
     return found, skipped
+
+
+def _name_of(module: str, parameter: str) -> str:
+    """Return the name of a layer: that of its module, and of the parameter unless it is `weight`."""
+    if not module:
+        return parameter
+    return module if parameter == "weight" else f"{module}.{parameter}"
 
 
 def _check_names(option: str, choice: Choice, known: Sequence[str]) -> None:

@@ -66,7 +66,7 @@ def test_a_part_of_a_larger_code_where_no_solver_comes_near(monkeypatch):
     book = codebook(600, 32, dtype=torch.float64)
     assert book.source == "construction: part of Gold's words (2048 points)"
     assert book.max_cosine == pytest.approx(0.25, abs=1e-12)
-    assert math.cos(calls[0][5]) == pytest.approx(0.25)  # the solver was told what it has to beat
+    assert math.cos(calls[0][5]) == pytest.approx(0.25)  # the angle that the solver must exceed
 
 
 def test_a_ladder_that_wins():
@@ -88,7 +88,7 @@ def test_no_steps_no_solver():
         codebook(2_000, 5, steps=0)
 
 
-def test_the_archive_is_asked_only_if_told(tmp_path):
+def test_the_archive_is_used_only_on_request(tmp_path):
     best = codebook(9, 4, starts=4, dtype=torch.float64)
     Archive(tmp_path).offer(SphericalCode(best.directions.numpy(), normalize=True))
     poor = codebook(9, 4, starts=4)
@@ -172,7 +172,7 @@ def test_an_interrupt_before_the_solver_has_anything(monkeypatch):
     book = codebook(200, 8)
     assert (book.source, book.status) == ("construction: part of E8 (240 points)", Status.INTERRUPTED)
     with pytest.raises(KeyboardInterrupt):
-        codebook(100, 3)  # nothing is there
+        codebook(100, 3)  # no code is known
 
 
 def test_the_package_offers_it():
@@ -208,7 +208,7 @@ def test_bad_input(change, name):
 
 def test_a_device_that_is_not_there():
     if torch.cuda.is_available():
-        pytest.skip("CUDA is there")
+        pytest.skip("CUDA is available")
     with pytest.raises(DeviceError, match="CUDA is not available"):
         codebook(4, 3, device="cuda")
 

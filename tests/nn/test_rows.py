@@ -10,7 +10,7 @@ from tammes.nn.rows import RowSet, row_sets
 
 
 def only(module, name=""):
-    """The one set of rows of a module."""
+    """Return the only set of rows of a module."""
     (found,) = row_sets(module, name)
     assert isinstance(found, RowSet), found
     return found

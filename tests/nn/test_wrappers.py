@@ -16,7 +16,7 @@ COEF = 0.5
 
 
 def expected_gradients(model, x, y, coef=COEF):
-    """Of the loss and the naive term, on a copy that nothing wraps."""
+    """Return the gradients of the loss and the naive term, on a copy without wrappers."""
     model = copy.deepcopy(model)
     model.zero_grad()
     (mse_loss(model(x), y) + naive_term(model, coef)).backward()
@@ -103,7 +103,7 @@ SCHEDULES = {
 
 
 def descend(step, model, reg, count=5):
-    """Weights after some steps of SGD, whose gradients come from `step`."""
+    """Return the weights after some steps of SGD, whose gradients come from `step`."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     x, y = two_processes.batch()
     for _ in range(count):
@@ -148,7 +148,7 @@ def test_a_compiled_step_is_compiled_once():
     model = two_processes.network()
     reg = Regularizer(model, coef=COEF, every=2, refresh_every=2)
     descend(torch.compile(inside, fullgraph=True, backend=counter), model, reg)
-    assert counter.frame_count <= 2  # the second one has neighbours to go on with
+    assert counter.frame_count <= 2  # the second one when the nearest rows are there
     assert reg.calls == 5
 
 
@@ -185,7 +185,7 @@ STEPS = 4
 
 
 def in_the_loss(make, model):
-    """Weights after some steps on the loss and the naive term."""
+    """Return the weights after some steps on the loss and the naive term."""
     optimizer = make(model.parameters())
     x, y = two_processes.batch()
     for _ in range(STEPS):
@@ -270,7 +270,7 @@ def test_a_checkpointed_term_is_the_term():
 
 
 def halves_of(model, lr=0.1):
-    """One optimiser for the first layer, one for the others."""
+    """Return an optimiser for the first layer and one for the others."""
     return torch.optim.SGD(model[0].parameters(), lr=lr), torch.optim.SGD(model[1:].parameters(), lr=lr)
 
 

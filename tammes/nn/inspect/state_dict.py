@@ -2,7 +2,7 @@
 
 A state dict has names and shapes, no modules. So rows lie along axis 0, which is right for linear
 layers, convolutions, embeddings. The outputs of a transposed convolution (axis 1 within each group) and of
-GPT-2's `Conv1D` (axis 1) are computed by other rows, but nothing in the file tells these layers apart.
+GPT-2's `Conv1D` (axis 1) are computed by other rows, but nothing in the file distinguishes these layers.
 A grouped convolution is measured over all groups at once, a fused `qkv.weight` as one.
 """
 

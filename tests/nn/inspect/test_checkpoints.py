@@ -23,7 +23,7 @@ def state():
 
 @pytest.fixture
 def put(tmp_path):
-    """Saves with torch, or bytes as they are; the path comes back."""
+    """Return a function that saves with torch, or writes bytes, and returns the path."""
 
     def store(content, name="model.pt", **options):
         path = tmp_path / name
@@ -111,7 +111,7 @@ def test_parts_under_other_names_are_all_taken(put, state):
         ("_orig_mod", "_orig_mod"),
     ],
 )
-def test_wrappers_leave_no_trace_in_the_names(put, stored, plain):
+def test_names_of_wrappers_are_removed(put, stored, plain):
     assert list(checkpoints.read_checkpoint(put({stored: torch.eye(3)}))) == [plain]
 
 
@@ -219,7 +219,7 @@ def test_safetensors_is_an_extra(put, monkeypatch):
 
 
 class Bomb:
-    """Unpickled by a careless reader, it leaves a file behind."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -275,14 +275,14 @@ def test_no_weights(put):
     refused(put({"b": torch.ones(3), "w": torch.ones(1, 3)}), FileFormatError, "no weights of two or more rows")
 
 
-def test_mappings_inside_mappings_end(put):
+def test_deeply_nested_mappings_are_not_searched(put):
     document = {"x": torch.eye(2)}
     for _ in range(30):
         document = {"model": document}
     refused(put(document), FileFormatError, "no state dict inside")
 
 
-def test_random_bytes_never_leave_as_anything_else(put):
+def test_random_bytes_give_format_errors_only(put):
     rng = np.random.default_rng(0)
     for head in (b"PK\x03\x04", b"\x80\x02", b"\x80\x04", b"\x10" + b"\0" * 7 + b"{", b""):
         for size in (1, 30, 3000):
@@ -291,7 +291,7 @@ def test_random_bytes_never_leave_as_anything_else(put):
                 checkpoints.read_layers(path)
 
 
-def test_flipped_bytes_never_leave_as_anything_else(put, state):
+def test_flipped_bytes_give_format_errors_only(put, state):
     rng = np.random.default_rng(1)
     for zipped in (True, False):
         whole = put(state, _use_new_zipfile_serialization=zipped).read_bytes()

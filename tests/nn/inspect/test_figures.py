@@ -18,7 +18,7 @@ def measured(**layers):
 
 
 def drawn(figure):
-    """The axes, and its curves by what the legend calls them."""
+    """Return the axes, and its curves by their names in the legend."""
     (axes,) = figure.axes
     return axes, dict(zip(legend(figure), axes.lines, strict=True))
 
@@ -94,7 +94,7 @@ def test_without_layers_there_is_no_picture():
 
 
 def bars(figure):
-    """Filled steps of every histogram: edges and counts."""
+    """Return edges and counts of the filled steps of every histogram."""
     (axes,) = figure.axes
     steps = [patch.get_data() for patch in axes.patches if hasattr(patch, "get_data")]
     return [(step.edges, step.values) for step in steps[::2]]

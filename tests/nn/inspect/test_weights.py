@@ -13,7 +13,7 @@ from tammes.nn.inspect import weights
 
 
 def scaled(points, seed=0):
-    """The same directions, with lengths from 1e-30 to 1e30."""
+    """Return rows of the same directions, with lengths from 1e-30 to 1e30."""
     lengths = 10.0 ** np.random.default_rng(seed).uniform(-30.0, 30.0, size=(len(points), 1))
     return points * lengths
 

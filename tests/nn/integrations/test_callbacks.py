@@ -147,7 +147,7 @@ def test_states_are_kept_by_the_number_of_the_optimiser():
     assert {number: part["calls"] for number, part in state.items()} == {0: 3, 1: 1}
     assert state[0]["nearest"].keys() == {"0.0"}
     again, first, rest = begun()
-    again.load_state_dict(state)  # before any part is there
+    again.load_state_dict(state)  # before the first step
     again.add(rest, number=1)
     again.add(first, number=0)
     assert {number: part["calls"] for number, part in again.state_dict().items()} == {0: 4, 1: 2}

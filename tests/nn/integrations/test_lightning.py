@@ -67,7 +67,7 @@ def sgd(parameters):
 
 @pytest.fixture
 def module_of(pl):
-    """A LightningModule around the network, with the optimiser that is asked for."""
+    """Return a class of LightningModules around the network."""
 
     class Module(pl.LightningModule):
         def __init__(self, make=sgd, skip=(), term=None, **_):
@@ -91,7 +91,7 @@ def module_of(pl):
 
 
 def by_hand(make=sgd, *, count=4, accumulate=1, clip=None, epochs=1, term=naive_term):
-    """Weights after epochs on the loss and the term, and the terms."""
+    """Return the weights after epochs on the loss and the term, and the terms."""
     model = two_processes.network()
     optimizer = make(model.parameters())
     terms = []
@@ -158,7 +158,7 @@ def test_a_skipped_batch_is_skipped(trainer_of, module_of, callback_of):
     same(weights(module.net), before)
 
 
-def test_neither_sanity_checks_nor_validation_take_the_term(trainer_of, module_of, callback_of):
+def test_sanity_checks_and_validation_do_not_add_the_term(trainer_of, module_of, callback_of):
     module, callback = module_of(), callback_of(coef=COEF)
     trainer = trainer_of(callbacks=[callback], num_sanity_val_steps=2)
     trainer.validate(module, loader(), verbose=False)
@@ -253,7 +253,7 @@ def test_two_processes_end_with_the_weights_of_one(pl, kind, tmp_path):
 
 
 def angle_of(layer):
-    """In degrees."""
+    """Return the minimal angle of the rows of a layer, in degrees."""
     return math.degrees(oracles.min_angle(layer.weight.detach().numpy()))
 
 
@@ -293,7 +293,7 @@ def test_the_term_is_logged_at_every_step(trainer_of, module_of, callback_of, re
     assert [metrics["reg/term"] for _, metrics in recorder.seen] == pytest.approx(by_hand()[1], rel=1e-6)
 
 
-def test_between_the_steps_that_take_the_term_the_last_one_stands(trainer_of, module_of, callback_of, recorder):
+def test_the_last_term_is_logged_until_the_next_one(trainer_of, module_of, callback_of, recorder):
     callback = callback_of(coef=COEF, every=3, report_every=0)
     trainer_of(callbacks=[callback], logger=recorder).fit(module_of(), loader())
     terms = [metrics["reg/term"] for _, metrics in recorder.seen]
@@ -317,7 +317,7 @@ def test_angles_every_so_many_steps(trainer_of, module_of, callback_of, recorder
 
 
 @pytest.mark.parametrize(("name", "what"), [("DeepSpeedStrategy", "DeepSpeed"), ("FSDPStrategy", "FSDP1")])
-def test_strategies_that_keep_the_weights_are_refused(pl, callback_of, name, what):
+def test_strategies_without_access_to_the_weights_are_refused(pl, callback_of, name, what):
     strategy = getattr(pl.strategies, name)
     trainer = type("Trainer", (), {"strategy": strategy.__new__(strategy)})
     with pytest.raises(InvalidParameterError, match=f"`strategy` must be .* Got {what}.*ModelParallelStrategy"):
@@ -382,7 +382,7 @@ def test_the_older_name_of_the_package_works_too(module_of, callback_of, tmp_pat
 
 
 @pytest.mark.slow
-def test_the_example_trains_and_spreads(pl, capsys):
+def test_the_example_lowers_the_loss_and_spreads_the_rows(pl, capsys):
     example = runpy.run_path(str(EXAMPLE))
     example["main"]()
     printed = capsys.readouterr().out

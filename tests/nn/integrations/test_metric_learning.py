@@ -41,7 +41,7 @@ MODULES = {
 
 
 def both(pml, name, module):
-    """The same loss of PML without and with the regulariser; value, class vectors as rows, and their gradient."""
+    """Return value, class vectors as rows and their gradient of a loss, without and with the regulariser."""
     found = []
     for options in ({}, {"weight_regularizer": module, "weight_reg_weight": WEIGHT}):
         torch.manual_seed(0)

@@ -79,7 +79,7 @@ def trainer_of(hf, tmp_path):
 
 
 def by_hand(make=sgd, *, accumulate=1, clip=None, epochs=1):
-    """Weights after epochs on the loss and the term, which is not clipped, and the terms."""
+    """Return the weights after epochs on the loss and the term, which is not clipped, and the terms."""
     model = two_processes.network()
     optimizer = make(model.parameters())
     x, y = two_processes.batch()
@@ -275,7 +275,7 @@ def test_evaluations_are_logged_without_the_term(trainer_of, callback_of):
 
 
 def wrapped(kind, **plugin):
-    """An optimiser as accelerate hands it over in that kind of training."""
+    """Return an optimiser as accelerate wraps it in that kind of training."""
     optimizer = torch.optim.SGD([nn.Parameter(torch.ones(2))], lr=0.1)
     kind = type("Kind", (), {"value": kind})
     optimizer.accelerator_state = type("State", (), {"distributed_type": kind, "fsdp_plugin": type("P", (), plugin)})
@@ -333,7 +333,7 @@ def test_without_transformers_the_extra_is_named(monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_example_trains_and_spreads(hf, capsys):
+def test_the_example_lowers_the_loss_and_the_term(hf, capsys):
     runpy.run_path(str(EXAMPLE))["main"]()
     printed = capsys.readouterr().out
     steps = re.findall(r"^step +(\d+) +loss (\S+) +term (\S+) +minimal angle of the first MLP (\S+)°$", printed, re.M)
