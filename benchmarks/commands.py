@@ -1,9 +1,10 @@
-"""Time and peak memory of whole commands, each in a process of its own.
-
-The commands of a group alternate, so that a drift of the machine meets all of them; medians are
-printed. Peak memory is what the operating system counted for the finished process.
+"""Measure wall time and peak memory of whole commands, each in a process of its own.
 
     python benchmarks/commands.py [--runs 5] [--out benchmarks/commands.md]
+
+The commands of a group alternate, so that a drift of the machine affects all of them alike; medians over the runs are
+reported. Peak memory is the maximal resident set size of the finished process. Prints the rows of the table; with
+`--out` writes the report.
 """
 
 import argparse
@@ -42,7 +43,7 @@ GROUPS = {
 
 
 def measure(arguments, folder):
-    """Wall seconds and peak memory in MiB of one process."""
+    """Return wall seconds and peak memory in MiB of one process."""
     start = time.perf_counter()
     process = subprocess.Popen([sys.executable, *arguments], cwd=folder, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -53,7 +54,7 @@ def measure(arguments, folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()

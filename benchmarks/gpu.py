@@ -1,11 +1,11 @@
-"""The search in tensors on a GPU: starts a second, time to known angles, and how near it comes to the ceilings.
+"""Measure the search in tensors on a GPU: starts a second, time to known angles, and efficiency.
 
-Every row alternates the device with one core of the CPU beside it, in one process; medians are quoted. Finished
-rows are kept in `benchmarks/gpu.json` and not measured again; without CUDA nothing is measured, and the report says
-so. `--device cpu` runs the same code on the CPU, for the tests, and never writes to the store.
-
-    python benchmarks/gpu.py [--rows starts,targets,ceilings,many] [--again] [--report]
+    python benchmarks/gpu.py [--rows starts,targets,ceilings,many] [--again] [--report] [--out benchmarks/gpu.md]
     python benchmarks/gpu.py --device cpu --quick
+
+Every row alternates the device with one core of its CPU in one process; medians are reported. Writes the report and,
+beside it as JSON, the finished rows, which are not measured again. Without CUDA nothing is measured, and the report
+says so. `--device cpu` runs the same code on the CPU, and `--quick` at tiny sizes; both print and write nothing.
 """
 
 from __future__ import annotations
@@ -45,8 +45,7 @@ from tammes.solvers.ladder.tensor_lists import Neighbourhoods, neighbours_within
 from tammes.solvers.sgd import resolve_device
 from tammes.storage.result import Result
 
-FOLDER = Path(__file__).parent
-STORE = FOLDER / "gpu.json"
+REPORT = Path(__file__).with_suffix(".md")
 MISSING = "not measured"
 PAIRS = 5  # of alternating measurements
 LADDER = ladder(4.0, 1_024.0)
@@ -67,13 +66,13 @@ QUICK = {
 
 
 def wait(device: torch.device) -> None:
-    """Until the device has done all that it was given."""
+    """Wait until the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def seconds(work: Callable[[], object], device: torch.device, pairs: int) -> float:
-    """Median wall time of some calls, after one that is not counted."""
+    """Return the median wall time of some calls, after one that is not counted."""
     work()
     times = []
     for _ in range(pairs):
@@ -86,13 +85,13 @@ def seconds(work: Callable[[], object], device: torch.device, pairs: int) -> flo
 
 
 def random_starts(count: int, n: int, d: int) -> Floats:
-    """Unit rows `(count, n, d)`."""
+    """Return random unit rows `(count, n, d)`."""
     rows = np.random.default_rng(0).standard_normal((count, n, d))
     return normalize_rows(rows)
 
 
 def starts(device: torch.device, pairs: int, d: int, n: int) -> dict[str, Any]:
-    """Random starts up the ladder 4 to 1,024: the device's batch, eager and as one kernel; one core, compiled."""
+    """Return starts a second on the ladder 4 to 1,024: a batch, eager and as one kernel; one core, compiled."""
     from tammes.solvers.ladder.compiled import CompiledLadder
 
     count = device_memory.batch(n, d, device)
@@ -122,7 +121,7 @@ def starts(device: torch.device, pairs: int, d: int, n: int) -> dict[str, Any]:
 
 
 def target(device: torch.device, pairs: int, d: int, n: int, degrees: float, most: float) -> dict[str, Any]:
-    """Wall seconds to an angle: batches on the device, the search of `solve` on one core."""
+    """Return wall seconds to an angle: batches on the device, the search of `solve` on one core."""
     from tammes.global_search.api import search
     from tammes.global_search.executors.opening import open_executor
 
@@ -139,7 +138,7 @@ def target(device: torch.device, pairs: int, d: int, n: int, degrees: float, mos
 
 
 def search_on(device: torch.device, n: int, d: int, limits: Limits, seed: int = 0) -> Result:
-    """The search of `solve` on a device."""
+    """Run the search of `solve` on a device."""
     problem = Problem(n, d, seed)
     method = choose_on_device(problem, limits, str(device))
     with method.executor() as executor:
@@ -154,7 +153,7 @@ def search_on(device: torch.device, n: int, d: int, limits: Limits, seed: int = 
 
 
 def to_target(device: torch.device, d: int, n: int, degrees: float, most: float, seed: int) -> float:
-    """Wall seconds of a search in batches until its code measures so many degrees; infinite where it does not."""
+    """Return wall seconds of a search in batches until its code has the angle; infinite if it ends below."""
     wanted = math.radians(degrees - 1e-7)
     began = time.perf_counter()
     result = search_on(device, n, d, Limits(most, target=wanted), seed)
@@ -163,7 +162,7 @@ def to_target(device: torch.device, d: int, n: int, degrees: float, most: float,
 
 
 class Traffic(TorchDispatchMode):
-    """Bytes that calls of torch read and write, each tensor once a call; views move nothing."""
+    """Counts the bytes that calls of torch read and write, each tensor once a call; views move nothing."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -186,12 +185,12 @@ def _tensors(values: Any) -> list[torch.Tensor]:
 
 
 def operations(d: int, p: float) -> float:
-    """Of one ordered pair, in floating point: chord 3d - 1, weight and sums 6 + log2(p/2), force 2d."""
+    """Return the operations of one ordered pair: chord 3d - 1, weight and sums 6 + log2(p/2), force 2d."""
     return 5.0 * d + 5.0 + math.log2(0.5 * p)
 
 
 def evaluation(device: torch.device, pairs: int, d: int, n: int, count: int, p: float) -> dict[str, Any]:
-    """One evaluation of all pairs: eager and as one kernel, against what the device copies and multiplies."""
+    """Return the time of one evaluation of all pairs, eager and as one kernel, with its share of the device's rates."""
     x = torch.tensor(random_starts(count, n, d), device=device)
     eager, fused = All(fused=False), All(fused=True)
     with Traffic() as traffic:
@@ -209,7 +208,7 @@ def evaluation(device: torch.device, pairs: int, d: int, n: int, count: int, p: 
 
 
 def ceilings(device: torch.device, pairs: int) -> tuple[float, float]:
-    """Bytes a second of a copy, read and written; float64 operations a second of a product of matrices."""
+    """Return bytes a second of a copy, read and written, and float64 operations a second of a matrix product."""
     numbers, edge = (1 << 27, 8_192) if device.type == "cuda" else (1 << 22, 512)
     source, to = (torch.zeros(numbers, dtype=torch.float64, device=device) for _ in range(2))
     matrix = torch.ones(edge, edge, dtype=torch.float64, device=device)
@@ -218,7 +217,7 @@ def ceilings(device: torch.device, pairs: int) -> tuple[float, float]:
 
 
 def many(device: torch.device, pairs: int, d: int, n: int, most: float) -> dict[str, Any]:
-    """Lists and evaluations at p = 8 and 1,024; one core beside them; the width after so many seconds."""
+    """Return times of lists and evaluations at p = 8 and 1,024, also on one core, and the chord at the end."""
     from tammes.solvers.ladder import cell_lists as cells
     from tammes.solvers.ladder import many_points as large
 
@@ -253,7 +252,7 @@ KINDS = {"starts": starts, "targets": target, "ceilings": evaluation, "many": ma
 
 
 def name_of(kind: str, row: tuple[Any, ...]) -> str:
-    """Its key in the store."""
+    """Return the key of a row in the store."""
     return " ".join([kind, *(f"{value:.12g}" for value in row)])
 
 
@@ -277,26 +276,26 @@ def measure(
 
 
 def cell(row: dict[str, Any] | None, key: str, form: str = "{:.3g}", scale: int = 1) -> str:
-    """A figure of a row; "not measured" without one, "not reached" where it is infinite."""
+    """Return a figure of a row; "not measured" without one, "not reached" where it is infinite."""
     if row is None or key not in row:
         return MISSING
     return "not reached" if math.isinf(row[key]) else form.format(scale * row[key])
 
 
 def ratio(row: dict[str, Any] | None, over: str, under: str) -> str:
-    """The quotient of two figures of a row."""
+    """Return the quotient of two figures of a row."""
     if row is None or over not in row:
         return MISSING
     return f"{row[over] / row[under]:.3g}" if math.isfinite(row[over]) and math.isfinite(row[under]) else ""
 
 
 def head(names: str) -> list[str]:
-    """The head of a table."""
+    """Return the head of a table."""
     return [f"| {names} |", "|" + "---|" * len(names.split(" | "))]
 
 
 def report(document: dict[str, Any], rows: dict[str, list[Any]], pairs: int = PAIRS) -> str:
-    """The whole report, Markdown."""
+    """Return the whole report as Markdown."""
     stored = document["rows"]
 
     def of(kind: str, row: tuple[Any, ...]) -> dict[str, Any] | None:
@@ -328,7 +327,7 @@ def report(document: dict[str, Any], rows: dict[str, list[Any]], pairs: int = PA
         "",
         "## Seconds to an angle",
         "",
-        "Wall time from a cold start, measured by the judge: batches on the device, the search of `solve` on one core.",
+        "Wall time from a cold start to the measured angle: batches on the device, the search of `solve` on one core.",
         "",
         *head("(d, n) | degrees | limit | device | one core | core over device"),
     ]
@@ -375,13 +374,14 @@ def report(document: dict[str, Any], rows: dict[str, list[Any]], pairs: int = PA
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Parse, measure, write."""
+    """Measure as the command line says, and write the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", help="kinds of rows, as starts,many")
-    parser.add_argument("--again", action="store_true", help="measure them though they are there")
+    parser.add_argument("--again", action="store_true", help="measure stored rows again")
     parser.add_argument("--report", action="store_true", help="write the report alone")
     parser.add_argument("--device", default="cuda", help="cuda, cuda:N, or cpu: printed, not stored")
     parser.add_argument("--quick", action="store_true", help="tiny sizes; printed, not stored")
+    parser.add_argument("--out", type=Path, default=REPORT, help="the report; finished rows go beside it as .json")
     options = parser.parse_args(arguments)
     kinds = list(KINDS) if options.rows is None else options.rows.split(",")
     if unknown := [kind for kind in kinds if kind not in KINDS]:
@@ -393,7 +393,8 @@ def main(arguments: list[str] | None = None) -> None:
         measure(resolve_device(options.device), kinds, rows, pairs, document, again=True, done=lambda: None)
         print(report(document, rows, pairs))
         return
-    document = json.loads(STORE.read_text()) if STORE.exists() else {"rows": {}}
+    store = options.out.with_suffix(".json")
+    document = json.loads(store.read_text()) if store.exists() else {"rows": {}}
 
     def keep() -> None:
         document["machine"] = {
@@ -402,14 +403,14 @@ def main(arguments: list[str] | None = None) -> None:
             "torch": torch.__version__,
             "CUDA": torch.version.cuda,
         }
-        STORE.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
+        store.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
 
     if not options.report:
         try:
             measure(resolve_device(options.device), kinds, rows, pairs, document, again=options.again, done=keep)
         except DeviceError as error:
             print(f"{error} Nothing is measured.")
-    (FOLDER / "gpu.md").write_text(report(document, rows))
+    options.out.write_text(report(document, rows))
 
 
 if __name__ == "__main__":

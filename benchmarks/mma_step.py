@@ -1,10 +1,11 @@
-"""One step of MMA against the plain autograd loop, on one thread, in one run.
-
-Plain: normalize -> gram -> masked max -> arccos -> mean -> backward -> torch.optim.SGD.
-Ours: the step of `tammes.solvers.sgd`. The two alternate, so that a drift of the machine meets both;
-the ratio of every pair is taken, and the median printed.
+"""Measure one optimiser step on the MMA loss against the plain autograd loop, on one thread.
 
     python benchmarks/mma_step.py [--dtype float32] [--pairs 15] [--out benchmarks/mma_step.md]
+
+Plain: normalize -> gram -> masked max -> arccos -> mean -> backward -> torch.optim.SGD. Ours: the step of
+`tammes.solvers.sgd`. The two alternate in one process, so that a drift of the machine affects both; ratios are taken
+pair by pair, and their median is reported. A second table compares, at sizes with many rows, the search for nearest
+rows by tiles of cosines with that by a tree. Prints the rows of the tables; with `--out` writes the report.
 """
 
 import argparse
@@ -26,7 +27,7 @@ SIZES = [(30, 3), (130, 3), (30, 4), (130, 4), (600, 4), (30, 5), (130, 5)]
 
 
 def plain(n, d, dtype):
-    """The loop that one writes first."""
+    """Return the step of the plain autograd loop."""
     weight = torch.randn(n, d, dtype=dtype, generator=torch.Generator().manual_seed(0)).requires_grad_()
     optimizer = torch.optim.SGD([weight], lr=0.1, momentum=0.9)
     mask = 2.0 * torch.eye(n, dtype=dtype)
@@ -43,7 +44,7 @@ def plain(n, d, dtype):
 
 
 def ours(n, d, dtype):
-    """What `SGD._iterate` does in a step."""
+    """Return the step of `tammes.solvers.sgd`."""
     weight = torch.randn(1, n, d, dtype=dtype, generator=torch.Generator().manual_seed(0))
     velocity, total, rate = torch.zeros_like(weight), weight.new_zeros(1), weight.new_full((1, 1, 1), 0.1)
     loss = losses.MMA()
@@ -59,6 +60,7 @@ def ours(n, d, dtype):
 
 
 def seconds(step, repeats):
+    """Return the mean wall time of a step."""
     start = time.perf_counter()
     for _ in range(repeats):
         step()
@@ -66,7 +68,7 @@ def seconds(step, repeats):
 
 
 def many_rows(repeats):
-    """Steps at sizes where tiles of cosines are too many: neighbours by a tree, on all cores, against tiles."""
+    """Return the second table: nearest rows by tiles of cosines and by a tree, on all cores."""
     cores = processors.cores()
     torch.set_num_threads(cores)
     lines = [
@@ -95,7 +97,7 @@ def many_rows(repeats):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dtype", choices=DTYPES)
     parser.add_argument("--pairs", type=int, default=15)
     parser.add_argument("--out", type=Path)

@@ -1,22 +1,22 @@
-"""What a user would pick instead, and how soon our search has the same angle: one run, one core.
+"""Compare `tammes` with pymanopt, geoopt and plain SGD: CPU seconds to the same minimal angle, on one core.
 
     pip install -c constraints.txt -e ".[peers]"
     python benchmarks/peers.py [--rows 3x30,4x600] [--seeds 3] [--seconds 20] [--out benchmarks/peers.md]
 
-For every row of the paper's Table 1 that is not a simplex, and every seed, each peer restarts at
-random until its allowance of CPU seconds is spent; then our search runs, from a cold start, to the
-best angle that the peer reached. Peers:
+For every row of the paper's Table 1 that is not a simplex, and every seed, each peer restarts at random until its
+allowance of CPU seconds is spent; then our search runs, from a cold start, to the best angle that the peer reached.
+Peers:
 
-* `pymanopt`: as its packing example. Conjugate gradients on the oblique manifold, on the log-sum-exp of
-  the cosines with epsilon = 0.0015. The gradient is given in closed form, which is faster than autograd.
+* `pymanopt`: as its packing example. Conjugate gradients on the oblique manifold, on the log-sum-exp of the cosines
+  with epsilon = 0.0015. The gradient is given in closed form, which is faster than autograd.
 * `geoopt`: Riemannian Adam on the sphere, on the MMA loss.
 * `torch SGD`: the plain loop of the paper. Momentum 0.9 on the MMA loss, autograd through arccos.
 
 The two on the MMA loss divide their rate on a plateau, and restart when it can be divided no further.
 
-Every angle is measured by `tammes.SphericalCode`; a peer's clock stands still meanwhile. Imports,
-compilation and a first short run of everything come before the clocks. The figures are kept next to
-the report, as JSON, after every row: a run that was stopped goes on where it was.
+Every angle is measured by `tammes.SphericalCode`, and that time is not counted for the peer. Imports, compilation and a
+first short run of everything are not counted either. Writes the report and, beside it as JSON after every row, the
+figures; an interrupted command continues from them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from threadpoolctl import threadpool_limits
 
 from tammes import SphericalCode
 from tammes.base.errors import InvalidPointsError
-from tammes.base.geometry import Floats
+from tammes.base.geometry import Floats, normalize_rows
 from tammes.bench.cells import parse_rows
 from tammes.bench.machine import describe_machine
 from tammes.global_search.api import search
@@ -66,12 +66,12 @@ class Spent(Exception):  # noqa: N818 - not an error
     """The allowance is spent; raised within a peer's loop that has no other way out."""
 
 
-class Watch:
-    """A peer's CPU seconds, which pass only while the peer works, and the best angle so far.
+class Stopwatch:
+    """CPU seconds of a peer, without the time of measurements, and the best angle so far.
 
     Args:
         allowance: CPU seconds.
-        clock: seconds; tests pass their own.
+        clock: CPU seconds, from any origin.
     """
 
     def __init__(self, allowance: float, clock: Callable[[], float] = time.process_time) -> None:
@@ -83,29 +83,29 @@ class Watch:
 
     @property
     def degrees(self) -> float:
-        """Best minimal angle measured."""
+        """Best minimal angle so far."""
         return self._gains[-1][1]
 
     @property
     def seconds(self) -> float:
-        """When it was reached."""
+        """Seconds until it was reached."""
         return self._gains[-1][0]
 
     @property
     def near_seconds(self) -> float:
-        """When it was first within `NEAR`."""
+        """Seconds until an angle within `NEAR` of it was reached."""
         return next(seconds for seconds, degrees in self._gains if degrees >= self.degrees - NEAR)
 
     def elapsed(self) -> float:
-        """CPU seconds so far."""
+        """Return the CPU seconds so far."""
         return self._clock() - self._began - self._paused
 
     def spent(self) -> bool:
-        """Whether the allowance has passed."""
+        """Return True once the allowance has passed."""
         return self.elapsed() >= self.allowance
 
-    def show(self, rows: Floats) -> None:
-        """Measure rows of any length, shape `(n, d)`, while the clock stands still."""
+    def measure(self, rows: Floats) -> None:
+        """Measure rows of any length, shape `(n, d)`, without counting the time."""
         now = self.elapsed()
         try:
             found = SphericalCode(rows, normalize=True).min_angle_degrees
@@ -118,11 +118,11 @@ class Watch:
 
 # --- peers: each is one descent from one start --------------------------------------------------
 
-Peer = Callable[[Floats, Watch], None]
+Peer = Callable[[Floats, Stopwatch], None]
 
 
 def softmax_cosine(columns: Floats) -> tuple[float, Floats]:
-    """`s + epsilon log sum_{i<j} exp((x_i . x_j - s) / epsilon)`, s the largest cosine, and its gradient.
+    """Return `s + epsilon log sum_{i<j} exp((x_i . x_j - s) / epsilon)`, s the largest cosine, and its gradient.
 
     Args:
         columns: unit columns, shape `(d, n)`.
@@ -130,7 +130,7 @@ def softmax_cosine(columns: Floats) -> tuple[float, Floats]:
     Returns:
         The smoothed largest cosine, and its Euclidean gradient, shape `(d, n)`.
     """
-    weights = columns.T @ columns  # (n, n): the cosines, then what each pair weighs
+    weights = columns.T @ columns  # (n, n): the cosines, then the weights of the pairs
     np.fill_diagonal(weights, -1.0)
     top = float(weights.max())
     weights -= top
@@ -142,8 +142,8 @@ def softmax_cosine(columns: Floats) -> tuple[float, Floats]:
     return top + EPSILON * math.log(total), columns @ weights / total
 
 
-def pymanopt_cg(start: Floats, watch: Watch) -> None:
-    """Conjugate gradients of pymanopt on unit columns, with its packing example's tolerances."""
+def pymanopt_cg(start: Floats, watch: Stopwatch) -> None:
+    """Run conjugate gradients of pymanopt on unit columns, with its packing example's tolerances."""
     import pymanopt
     from pymanopt.manifolds import Oblique
     from pymanopt.optimizers import ConjugateGradient
@@ -163,26 +163,26 @@ def pymanopt_cg(start: Floats, watch: Watch) -> None:
         nonlocal gradients
         gradients += 1
         if gradients % MEASURED == 0:
-            watch.show(columns.T)
+            watch.measure(columns.T)
         return softmax_cosine(columns)[1]
 
     problem = pymanopt.Problem(manifold, cost, euclidean_gradient=gradient)
     optimizer = ConjugateGradient(min_gradient_norm=1e-8, max_iterations=100_000, max_time=math.inf, verbosity=0)
-    columns = (start / np.linalg.norm(start, axis=1, keepdims=True)).T
-    watch.show(optimizer.run(problem, initial_point=columns).point.T)
+    columns = normalize_rows(start).T
+    watch.measure(optimizer.run(problem, initial_point=columns).point.T)
 
 
 def mma(weight: torch.Tensor) -> torch.Tensor:
-    """The official MMA loss, clamp and all: minus the mean angle of a row to its nearest row, radians."""
+    """Return the official MMA loss with its clamp: minus the mean angle of a row to its nearest row, radians."""
     unit = torch.nn.functional.normalize(weight, dim=1)
     cosines = unit @ unit.T
     others = cosines - 2.0 * torch.diag(cosines.diagonal())
     return -torch.acos(others.amax(dim=1).clamp(-0.99999, 0.99999)).mean()
 
 
-def descend(weight: torch.Tensor, optimizer: torch.optim.Optimizer, watch: Watch) -> None:
-    """Steps on the MMA loss until the rate has been divided often enough."""
-    # Losses are negative: a relative threshold would take what is a little worse for an improvement.
+def descend(weight: torch.Tensor, optimizer: torch.optim.Optimizer, watch: Stopwatch) -> None:
+    """Take steps on the MMA loss until the rate has been divided often enough."""
+    # Losses are negative: a relative threshold would count a slightly worse one as an improvement.
     schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimizer, factor=FACTOR, patience=PLATEAU, threshold=GAIN, threshold_mode="abs", eps=0.0
     )
@@ -197,7 +197,7 @@ def descend(weight: torch.Tensor, optimizer: torch.optim.Optimizer, watch: Watch
         optimizer.step()
         total += loss.item()
         if step % MEASURED == 0:
-            watch.show(weight.detach().numpy())
+            watch.measure(weight.detach().numpy())
             if watch.spent():
                 raise Spent
         if step % WINDOW == 0:
@@ -205,8 +205,8 @@ def descend(weight: torch.Tensor, optimizer: torch.optim.Optimizer, watch: Watch
             total = 0.0
 
 
-def geoopt_adam(start: Floats, watch: Watch) -> None:
-    """Riemannian Adam of geoopt."""
+def geoopt_adam(start: Floats, watch: Stopwatch) -> None:
+    """Run Riemannian Adam of geoopt on the MMA loss."""
     import geoopt
 
     sphere = geoopt.Sphere()
@@ -214,8 +214,8 @@ def geoopt_adam(start: Floats, watch: Watch) -> None:
     descend(weight, geoopt.optim.RiemannianAdam([weight], lr=RATES["geoopt"]), watch)
 
 
-def torch_sgd(start: Floats, watch: Watch) -> None:
-    """The paper's SGD."""
+def torch_sgd(start: Floats, watch: Stopwatch) -> None:
+    """Run the paper's SGD on the MMA loss."""
     weight = torch.nn.Parameter(torch.from_numpy(start))
     descend(weight, torch.optim.SGD([weight], lr=RATES["torch SGD"], momentum=0.9), watch)
 
@@ -228,7 +228,7 @@ PEERS: dict[str, Peer] = {"pymanopt": pymanopt_cg, "geoopt": geoopt_adam, "torch
 
 @dataclass(frozen=True)
 class Cell:
-    """A peer's run with one seed, and ours to the same angle."""
+    """A run of a peer with one seed, and our search to the same angle."""
 
     n: int
     d: int
@@ -253,7 +253,7 @@ class Cell:
         return self.our_seconds if self.our_degrees >= self.degrees - ROUNDING else math.inf
 
 
-def run_peer(peer: Peer, n: int, d: int, seed: int, watch: Watch) -> None:
+def run_peer(peer: Peer, n: int, d: int, seed: int, watch: Stopwatch) -> None:
     """Restart at random until the allowance is spent."""
     rng = np.random.default_rng([seed, n, d])
     try:
@@ -264,19 +264,19 @@ def run_peer(peer: Peer, n: int, d: int, seed: int, watch: Watch) -> None:
 
 
 def run_ours(n: int, d: int, seed: int, degrees: float, limit: float, pool: TaskExecutor) -> tuple[float, float]:
-    """Degrees that our search reached, and its CPU seconds; it ends at `degrees`, or after `limit` wall seconds."""
+    """Return the degrees and CPU seconds of our search, which ends at `degrees`, or after `limit` wall seconds."""
     began = time.process_time()
     result = search(n, d, seed=seed, time_limit=limit, target=degrees, pool=pool)
     return result.code.min_angle_degrees, time.process_time() - began
 
 
 def allowance(n: int, d: int, seconds: float) -> float:
-    """CPU seconds of a peer."""
+    """Return the CPU seconds that a peer may use."""
     return seconds * (LONGER if n * d > LARGE else 1.0)
 
 
 def run_row(n: int, d: int, seeds: int, seconds: float, pool: TaskExecutor) -> list[Cell]:
-    """Every peer and seed of one row, each followed by ours."""
+    """Return the cells of one row: every peer and seed, each followed by our search."""
     cells = []
     allowed = allowance(n, d, seconds)
     began = time.process_time()
@@ -284,7 +284,7 @@ def run_row(n: int, d: int, seeds: int, seconds: float, pool: TaskExecutor) -> l
     setup = time.process_time() - began
     for seed in range(seeds):
         for name, peer in PEERS.items():
-            watch = Watch(allowed)
+            watch = Stopwatch(allowed)
             run_peer(peer, n, d, seed, watch)
             found, spent = run_ours(n, d, seed, watch.degrees, PATIENCE * allowed, pool)
             cells.append(Cell(n, d, name, seed, watch.degrees, watch.seconds, watch.near_seconds, found, spent, setup))
@@ -300,14 +300,14 @@ def warm_up(pool: TaskExecutor) -> None:
     """Compile, import, and run everything once."""
     search(8, 3, starts=40, pool=pool)
     for peer in PEERS.values():
-        run_peer(peer, 8, 3, 0, Watch(0.2))
+        run_peer(peer, 8, 3, 0, Stopwatch(0.2))
 
 
 # --- what is kept, and the report ---------------------------------------------------------------
 
 
 def settings_of(seeds: int, seconds: float) -> dict[str, Any]:
-    """What all rows of a report share; a run goes on only with the same."""
+    """Return what all rows of a report share; stored rows are used only with the same settings."""
     return {
         "seeds": seeds,
         "seconds": seconds,
@@ -317,7 +317,7 @@ def settings_of(seeds: int, seconds: float) -> dict[str, Any]:
 
 
 def stored(store: Path, settings: dict[str, Any]) -> list[Cell]:
-    """Cells of an earlier run."""
+    """Return the cells of an earlier run."""
     if not store.exists():
         return []
     document = files.read_json(store)
@@ -357,7 +357,7 @@ class Line:
 
 
 def lines_of(cells: Sequence[Cell]) -> list[Line]:
-    """A line a row and peer, in the order of the report."""
+    """Return a line for each row and peer, in the order of the report."""
     lines = []
     for d, n in sorted({(cell.d, cell.n) for cell in cells}):
         for peer in PEERS:
@@ -368,13 +368,13 @@ def lines_of(cells: Sequence[Cell]) -> list[Line]:
 
 
 def slow(lines: Sequence[Line], ratio: Callable[[Line], float]) -> str:
-    """Names of the lines whose ratio is under `ENOUGH`."""
+    """Return the names of the lines whose ratio is under `ENOUGH`."""
     found = [f"({line.d}, {line.n}) {line.peer} {ratio(line):.1f}" for line in lines if ratio(line) < ENOUGH]
     return "; ".join(found) if found else "none"
 
 
 def notes() -> str:
-    """What a reader of the table should know."""
+    """Return the notes below the table."""
     return f"""
 The second ratio takes the peer's time until it was within 1e-6° of its best, and ours to all of it:
 a restart that finds the same code once more may gain a last digit, late.
@@ -396,7 +396,7 @@ a restart that finds the same code once more may gain a last digit, late.
 
 
 def report(settings: dict[str, Any], cells: Sequence[Cell]) -> str:
-    """The Markdown."""
+    """Return the report as Markdown."""
     machine, found = settings["machine"], dict(settings["versions"])
     python = found.pop("python")
     seeds, seconds = settings["seeds"], settings["seconds"]
@@ -443,7 +443,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=20.0, help="CPU seconds of a peer; thrice that for (4, 600)")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".md"))
-    parser.add_argument("--fresh", action="store_true", help="forget what is stored")
+    parser.add_argument("--fresh", action="store_true", help="begin anew; stored rows are dropped")
     chosen = parser.parse_args()
     rows = [(n, d) for n, d in parse_rows(chosen.rows) if n > d + 1]
     if not rows:

@@ -1,9 +1,10 @@
-"""Class prototypes: what `tammes.codebook` reaches, in what time and memory; and the methods it chose from.
-
-Every size runs in a process of its own, whose peak memory is read at the end. Cosines are the guaranteed ones
-of the float32 rows; those of random sets and of the other methods are measured by the judge. All on one thread.
+"""Measure `tammes.codebook` on class prototypes in high dimensions: largest cosine, time and memory, and other methods.
 
     python benchmarks/prototypes.py [--out benchmarks/prototypes.md]
+
+Every size runs in a process of its own, on one thread, and its peak memory is read at the end. Cosines of `codebook`
+are the guaranteed ones of the float32 rows; those of random sets and of the other methods are measured in float64.
+Prints the report; with `--out` also writes it.
 """
 
 import argparse
@@ -22,26 +23,28 @@ COMMAND = "python benchmarks/prototypes.py --out benchmarks/prototypes.md"
 
 
 def peak_mib():
+    """Return the peak memory of this process in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
 
 
-def judged(points):
+def max_cosine(points):
+    """Return the largest cosine of distinct rows, measured in float64."""
     from tammes.base import geometry
 
     return math.cos(geometry.min_angle(geometry.as_points(points, normalize=True)))
 
 
 def start(n, d):
+    """Return the random start that all methods share."""
     import numpy as np
 
     return np.random.default_rng([0, 0]).standard_normal((n, d))
 
 
 def one_size(n, d):
-    """A row of the first table, as a dictionary; memory beyond what importing takes."""
-    import tammes.directions
-
+    """Return a row of the first table; memory is the peak beyond the imports."""
     import tammes
+    import tammes.nn.codebook
     from tammes.solvers.ladder import products as prototypes  # noqa: F401 - its memory is not the run's
 
     before = peak_mib()
@@ -50,7 +53,7 @@ def one_size(n, d):
     seconds = time.perf_counter() - began
     memory = peak_mib() - before
     return {
-        "random": judged(start(n, d)),
+        "random": max_cosine(start(n, d)),
         "ours": book.max_cosine,
         "bound": book.bound.max_cosine,
         "degrees": book.min_angle_degrees,
@@ -92,16 +95,16 @@ def sgd(n, d):
     points = normalize_rows(start(n, d))
     rates = (0.003, 0.01, 0.03)
     runs = [SGD(dtype="float32", steps=3_000, learning_rate=rate * n, threshold=1e-3) for rate in rates]
-    return min((run.run(MMA(), points[None]).points[0] for run in runs), key=judged)
+    return min((run.run(MMA(), points[None]).points[0] for run in runs), key=max_cosine)
 
 
 def projections(n, d, steps=100):
-    """Alternating projections of the Gram matrix, cut at the cosine that the ladder reached (told to it)."""
+    """Alternating projections of the Gram matrix, cut at the cosine that the ladder reached."""
     import numpy as np
 
     from tammes.base.geometry import normalize_rows
 
-    aim = judged(ladder(n, d))
+    aim = max_cosine(ladder(n, d))
     points = normalize_rows(start(n, d))
     best = points
     for _ in range(steps):
@@ -111,19 +114,20 @@ def projections(n, d, steps=100):
         values, vectors = np.linalg.eigh(gram)
         points = vectors[:, -d:] * np.sqrt(np.maximum(values[-d:], 0.0))
         points = normalize_rows(points)
-        if judged(points) < judged(best):
+        if max_cosine(points) < max_cosine(best):
             best = points
     return best
 
 
 def one_method(name, n, d):
+    """Return the largest cosine and the seconds of one method."""
     began = time.perf_counter()
     points = globals()[name](n, d)
-    return {"cosine": judged(points), "seconds": time.perf_counter() - began}
+    return {"cosine": max_cosine(points), "seconds": time.perf_counter() - began}
 
 
 def child(*arguments):
-    """Run one cell in a process of its own."""
+    """Return one row or cell, measured in a process of its own."""
     done = subprocess.run(
         [sys.executable, __file__, "--child", *map(str, arguments)], capture_output=True, text=True, check=True
     )
@@ -131,6 +135,7 @@ def child(*arguments):
 
 
 def report():
+    """Yield the lines of the report."""
     import numpy
     import torch
 
@@ -179,7 +184,7 @@ def report():
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()

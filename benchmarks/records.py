@@ -1,4 +1,4 @@
-"""Records: what a cold `solve` reaches, size by size, and how soon.
+"""Measure what a cold `solve` reaches, size by size, and how soon; build the tables of this project's own codes.
 
     python benchmarks/records.py table --d 3 --sizes 4..130 --seconds 30
     python benchmarks/records.py table --d 4 --sizes 4..130 --seconds 6
@@ -6,13 +6,16 @@
     python benchmarks/records.py named
     python benchmarks/records.py polish
     python benchmarks/records.py codes
+    python benchmarks/records.py values
 
-Every search starts cold: no archive, no stored coordinates. `table` writes `records/dD.csv`, the
-codes as `records/dD.npz` (the project's own coordinates) and `records/dD.md`, and goes on where it
-stopped. In `table` a search ends early once it reaches the best known value; up to there it is the
-search that `tammes solve` makes, whose budget of 30 s it is given by default. `targets` times the
-targets below on one core, `named` looks for named codes, `polish` times the polish, and `codes` puts
-what beats Sloane into `sloane_tables/codes/`.
+Every search starts cold: no archive, no stored coordinates.
+
+`table` runs one search a size, which ends early once it reaches the best known value, and writes `records/dD.csv`, the
+codes as `records/dD.npz` and the report `records/dD.md`; sizes that are stored are not searched again. `targets` writes
+the CPU seconds to given angles on one core to `records/targets.md`, `named` the search for named codes to
+`records/named.md`, and `polish` time and residual of the polish to `records/polish.md`. From the stored codes, `codes`
+writes those that exceed Sloane's to `sloane_tables/codes/`, and `values` the angles for the lookup to
+`sloane_tables/tammes_records.csv`.
 """
 
 from __future__ import annotations
@@ -80,7 +83,7 @@ NAMED = [
 
 
 def sloane(n: int, d: int) -> tables.KnownValue | None:
-    """Sloane's printed value, if any."""
+    """Return Sloane's printed value, or None."""
     try:
         values = tables.known_values(n, d)
     except tables.NotTabulatedError:
@@ -89,7 +92,7 @@ def sloane(n: int, d: int) -> tables.KnownValue | None:
 
 
 def sloane_verdict(n: int, d: int, degrees: float) -> str:
-    """`matches` if the angle, rounded to the printed decimals, is at least the printed one; `beats` beyond that."""
+    """Return `matches` if the angle rounds to at least the printed one, `beats` beyond that, else `misses by ...`."""
     printed = sloane(n, d)
     if printed is None:
         return ""
@@ -100,7 +103,7 @@ def sloane_verdict(n: int, d: int, degrees: float) -> str:
 
 
 def table(d: int, wanted: list[int], seconds: float, seed: int) -> None:
-    """One cold search a size."""
+    """Run one cold search a size, store the codes and write the report."""
     HERE.mkdir(exist_ok=True)
     store, codes = HERE / f"d{d}.csv", HERE / f"d{d}.npz"
     rows = {int(row["n"]): row for row in csv.DictReader(store.open())} if store.exists() else {}
@@ -141,15 +144,15 @@ def table(d: int, wanted: list[int], seconds: float, seed: int) -> None:
 
 
 def report(d: int) -> None:
-    """`records/dD.md` from the CSV; every angle measured anew from the stored coordinates."""
+    """Write `records/dD.md` from the CSV, with every angle measured again from the stored coordinates."""
     rows = list(csv.DictReader((HERE / f"d{d}.csv").open()))
     points = np.load(HERE / f"d{d}.npz")
     lines = [f"# Best found from cold starts, d = {d}: codes of this project", ""]
-    judged = [row["sloane_verdict"].split()[0] for row in rows if row["sloane_verdict"]]
-    if judged:
+    verdicts = [row["sloane_verdict"].split()[0] for row in rows if row["sloane_verdict"]]
+    if verdicts:
         lines += [
-            f"Against Sloane's printed decimals: {judged.count('beats')} beat, {judged.count('matches')} match, "
-            f"{judged.count('misses')} miss, of {len(judged)}.",
+            f"Against Sloane's printed decimals: {verdicts.count('beats')} beat, {verdicts.count('matches')} match, "
+            f"{verdicts.count('misses')} miss, of {len(verdicts)}.",
             "",
         ]
     lines += [
@@ -176,7 +179,7 @@ def report(d: int) -> None:
 
 
 def targets(seeds: int) -> None:
-    """CPU seconds to each target, one process; median of seeds."""
+    """Write the CPU seconds to each target in one process, with the median over seeds."""
     lines = [
         "# CPU seconds to the targets",
         "",
@@ -206,7 +209,7 @@ def targets(seeds: int) -> None:
 
 
 def named(seconds: float) -> None:
-    """Named codes from cold starts, within the default budget."""
+    """Write the named codes that cold starts find within the default budget."""
     lines = [
         "# Named codes from cold starts",
         "",
@@ -231,7 +234,7 @@ def named(seconds: float) -> None:
 
 
 def polish_times(repeats: int) -> None:
-    """Seconds and residual of the polish of a ladder's result."""
+    """Write seconds and residual of the polish of a ladder's result."""
     from threadpoolctl import threadpool_limits
 
     from tammes.solvers.ladder.compiled import CompiledLadder
@@ -267,7 +270,7 @@ def polish_times(repeats: int) -> None:
 
 
 def codes() -> None:
-    """Our codes that are better than Sloane's, with an index of what was known."""
+    """Write our codes that are better than Sloane's, with an index of the best known values."""
     CODES.mkdir(exist_ok=True)
     points = np.load(HERE / "d3.npz")
     lines = ["d,n,degrees,sloane,best_known,digest,found_by"]
@@ -284,7 +287,7 @@ def codes() -> None:
 
 
 def values() -> None:
-    """The measured angles of our own codes, for the lookup: d = 4 and 5, and what is better than published in d = 3."""
+    """Write the measured angles of our codes for the lookup: d = 4 and 5, and above the published ones in d = 3."""
     lines = ["d,n,angle_degrees,file"]
     for d in (3, 4, 5):
         points = np.load(HERE / f"d{d}.npz")

@@ -1,15 +1,16 @@
-"""Large codes: what `solve` reaches, in what time and memory, and how the cost of an evaluation grows.
-
-Every row is a process of its own, so that its peak memory is its own; finished rows are kept in
-`benchmarks/scale.json` and not run again. Walls are upper limits where others use the machine.
+"""Measure `solve` on large codes: minimal chord, wall time and memory; and how the cost of an evaluation grows with n.
 
     python benchmarks/scale.py [--rows 3x100000,4x10000] [--again] [--report]
+
+Every row runs in a process of its own, whose peak memory is read at the end. Writes each finished row to
+`benchmarks/scale.json` and does not measure it again, then writes `benchmarks/scale.md` and `benchmarks/scale.png`.
+Wall times are upper limits where the machine is shared.
 """
 
 import argparse
 import json
 import math
-import platform
+import os
 import subprocess
 import sys
 import time
@@ -31,7 +32,7 @@ SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
 
 
 def solve(d, n):
-    """A row of `solve` with its defaults."""
+    """Return a row of `solve` with its defaults."""
     import tammes
 
     began = time.perf_counter()
@@ -51,13 +52,14 @@ def solve(d, n):
 
 
 def predicted(n, d):
+    """Return the memory in GiB that the search expects to need."""
     from tammes.global_search.methods import staged_memory
 
     return staged_memory(n, d) / 2**30
 
 
 def verify(d, n):
-    """Time of `tammes verify` on a well-spread set with a record beside it."""
+    """Return the time of `tammes verify` on a well-spread set with a record beside it."""
     import tempfile
 
     import numpy as np
@@ -81,7 +83,7 @@ def verify(d, n):
 
 
 def evaluation(d, n):
-    """Seconds an evaluation of f and its gradient takes over lists, at p = 8 and 1,024, and a list; medians of 5."""
+    """Return seconds of an evaluation over neighbour lists at p = 8 and 1,024, and of a list; medians of 5."""
     from statistics import median
 
     import numpy as np
@@ -116,7 +118,7 @@ KINDS = {"solve": solve, "verify": verify, "evaluation": evaluation}
 
 
 def child(kind, d, n):
-    """In a process of its own: the row and its peak memory, as JSON on stdout."""
+    """Print a row with its peak memory as JSON, in a process of its own."""
     import resource
 
     row = KINDS[kind](d, n)
@@ -124,32 +126,28 @@ def child(kind, d, n):
     row["peak_gib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     usage = resource.getrusage(resource.RUSAGE_SELF)
     row["cpu_seconds"] = usage.ru_utime + usage.ru_stime
-    row["load"] = list(__import__("os").getloadavg())
+    row["load"] = list(os.getloadavg())
     print(json.dumps(row))
 
 
 def machine():
+    """Return the machine with the versions of the packages."""
     import numba
-    import numpy
-    import scipy
+    import scipy  # noqa: F401 - `versions` names what is loaded
 
-    import tammes
     from tammes.bench.machine import describe_machine
+    from tammes.storage.result import versions
 
-    return describe_machine() | {
-        "python": platform.python_version(),
-        "tammes": tammes.__version__,
-        "numpy": numpy.__version__,
-        "scipy": scipy.__version__,
-        "numba": numba.__version__,
-    }
+    return describe_machine() | versions() | {"numba": numba.__version__}
 
 
 def stored():
+    """Return the document of earlier rows."""
     return json.loads(STORE.read_text()) if STORE.exists() else {"rows": {}}
 
 
 def run(kind, d, n, again):
+    """Measure one row in a process of its own, unless it is stored, and store it."""
     name = f"{kind} {d}x{n}"
     document = stored()
     if name in document["rows"] and not again:
@@ -168,12 +166,13 @@ def run(kind, d, n, again):
 
 
 def slope(points):
-    """The exponent of growth from the first to the last size."""
+    """Return the exponent of growth from the first to the last size."""
     (n0, t0), (n1, t1) = points[0], points[-1]
     return math.log(t1 / t0) / math.log(n1 / n0)
 
 
 def report():
+    """Write `scale.md`, and `scale.png` where evaluations were measured."""
     document = stored()
     rows, here = document["rows"], document.get("machine", {})
     lines = [
@@ -237,6 +236,7 @@ def report():
 
 
 def draw(curves):
+    """Write the curves of the evaluation to `scale.png`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -259,9 +259,9 @@ def main():
     if sys.argv[1:2] == ["--child"]:
         child(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
         return
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", help="some rows of solve, as 3x100000,4x10000 (d x n)")
-    parser.add_argument("--again", action="store_true", help="run them though they are there")
+    parser.add_argument("--again", action="store_true", help="measure rows that are stored again")
     parser.add_argument("--report", action="store_true", help="write the report alone")
     options = parser.parse_args()
     if not options.report:

@@ -1,9 +1,10 @@
-"""Workers: what a second one saves of a fixed number of starts, and that it finds the same codes.
+"""Measure what a second worker saves of a fixed number of starts, and check that it finds the same codes.
 
-Pairs of searches, one worker and two in turn, each with workers that are there already (their start is a second or
-two, once). The machine should have nothing else to do.
+    python benchmarks/workers.py [--pairs 5] [--starts 1500] [--out benchmarks/workers.md]
 
-    python benchmarks/workers.py [--pairs 5] [--starts 1500] --out benchmarks/workers.md
+Each pair is a search with one worker and the same search with two, one after the other, in worker processes that have
+already started, which takes a second or two. The machine should be idle otherwise. Prints the rows of the table; with
+`--out` writes the report.
 """
 
 import argparse
@@ -12,15 +13,16 @@ import time
 from pathlib import Path
 from statistics import median
 
-from tammes.base.processors import cores
+from tammes.bench.machine import describe_machine
 from tammes.global_search.api import search
 from tammes.global_search.executors.opening import open_executor
 
 SIZES = [(30, 3), (60, 4), (120, 5)]
-LIMIT = 0.6
+LIMIT = 0.6  # target for the ratio
 
 
 def timed(pool, n, d, starts):
+    """Return wall seconds and the result of one search."""
     began = time.perf_counter()
     result = search(n, d, starts=starts, seed=1, pool=pool)
     return time.perf_counter() - began, result
@@ -32,9 +34,10 @@ def main():
     parser.add_argument("--starts", type=int, default=1_500)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    machine = describe_machine()
     lines = []
     with open_executor(1) as one, open_executor(2) as two:
-        for pool in (one, two):  # compiled, loaded, awake
+        for pool in (one, two):  # compiles and loads everything
             timed(pool, 20, 3, 60)
         for n, d in SIZES:
             ratios, walls, digests = [], [], set()
@@ -59,7 +62,7 @@ def main():
         "|---|---|---|---|---|---|",
         *lines,
         "",
-        f"{platform.machine()}, {cores()} cores, Python {platform.python_version()}.",
+        f"{machine['processor']}, {machine['cores']} cores, Python {platform.python_version()}.",
     ]
     if options.out:
         options.out.write_text("\n".join(report) + "\n")

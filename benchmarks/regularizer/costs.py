@@ -1,10 +1,10 @@
-"""Time and peak memory of forward + backward: each loss against its naive form, and all layers of a network.
-
-Naive is the form with the whole n x n matrix in autograd. One thread; the two alternate in one process, and
-the ratio of every pair is taken. Peak memory is what the operating system counts beyond the weight, in a
-process of its own for each figure.
+"""Measure time and peak memory of forward and backward: each loss against its naive form, and all layers of VGG19.
 
     python benchmarks/regularizer/costs.py [--pairs 5] [--device cpu] [--quick] [--out benchmarks/regularizer/costs.md]
+
+The naive form keeps the whole n x n matrix in autograd. The two alternate in one process, on one thread, and ratios
+are taken pair by pair. Peak memory is what the operating system counts beyond the weight, in a process of its own for
+each figure. Prints the report; with `--out` also writes it.
 """
 
 import argparse
@@ -29,6 +29,7 @@ VGG19 = [64, 64, "M", 128, 128, "M", 256, 256, 256, 256, "M", 512, 512, 512, 512
 
 
 def cosines(weight):
+    """Return the cosines of all pairs of rows."""
     unit = nn.functional.normalize(weight, dim=1)
     return unit @ unit.T
 
@@ -71,7 +72,7 @@ NAIVE = {
 
 
 def vgg19():
-    """The convolutions and the classifier of VGG19-BN for 100 classes; batch norm has no rows."""
+    """Return the convolutions and the classifier of VGG19-BN for 100 classes; batch norm has no rows."""
     layers, width = [], 3
     for size in VGG19:
         if size != "M":
@@ -101,7 +102,7 @@ def step_of(loss, weight):
 
 
 def model_steps():
-    """Forward + backward of the term over all layers: naive, ours, ours with old neighbours."""
+    """Return forward + backward of the term over all layers: naive, ours, ours with nearest rows that are kept."""
     model = vgg19()
 
     def naive():
@@ -121,17 +122,17 @@ def model_steps():
 
 
 def alternate(steps, device, pairs, repeats):
-    """Seconds a call of each step, pair by pair."""
+    """Return seconds a call of each step, pair by pair."""
     for work in steps:
         seconds(work, device)
-    rounds = []
+    pairs_of_times = []
     for _ in range(pairs):
-        rounds.append([sum(seconds(work, device) for _ in range(repeats)) / repeats for work in steps])
-    return list(zip(*rounds, strict=True))
+        pairs_of_times.append([sum(seconds(work, device) for _ in range(repeats)) / repeats for work in steps])
+    return list(zip(*pairs_of_times, strict=True))
 
 
 def peak(form, name, n, d, device):
-    """MiB beyond the weight, in a process of its own."""
+    """Return the peak in MiB beyond the weight, in a process of its own."""
     command = [sys.executable, __file__, "--one", form, name, str(n), str(d), "--device", device]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(done.stdout)
@@ -143,9 +144,9 @@ def resident(label):
 
 
 def measure_one(form, name, n, d, device):
-    """Peak of one forward + backward beyond what holds the weight; prints MiB."""
+    """Print the peak of one forward + backward in MiB beyond the weight."""
     forms = NAIVE if form == "naive" else {key: losses.get(key) for key in losses.LOSSES}
-    step_of(forms[name], a_weight(64, 64, device))()  # libraries take their share first
+    step_of(forms[name], a_weight(64, 64, device))()  # libraries allocate their own memory first
     weight = a_weight(n, d, device)
     if device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()
@@ -186,7 +187,7 @@ def losses_table(options):
 
 def network_table(options):
     steps = model_steps()
-    repeats = 10  # refresh_every=10 looks its neighbours up once in them
+    repeats = 10  # one search with refresh_every=10
     columns = alternate(list(steps.values()), options.device, options.pairs, repeats)
     naive = columns[0]
     return [
@@ -241,7 +242,7 @@ def markdown(options, rows, network):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--quick", action="store_true", help="the three small weights only")

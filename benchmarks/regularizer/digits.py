@@ -1,14 +1,15 @@
-"""What the regularisers do on a small problem: scikit-learn's digits, 100 training images, a small network.
+"""Compare the regularisers on a small problem: scikit-learn's digits, 100 training images, a small network.
 
     pip install -c constraints.txt -e ".[bench]"
     python benchmarks/regularizer/digits.py [--workers 2] [--out FOLDER]
 
-Baseline, MMA, cosine, MHE s = 0 and s = 2, and orthogonal, on the hidden layers, the output layer and both:
-swept over as many coefficients each on tuning seeds, then compared on fresh seeds and other images, beside
-the coefficients of the papers. Writes to the folder: `digits.json` (every run; a run that was stopped goes
-on where it was), `digits.md` (the tables), `digits_sweep.png` and `digits_angles.png`.
+Measures accuracy and minimal angles with no regulariser, MMA, cosine, MHE s = 0 and s = 2, and orthogonal, on the
+hidden layers, the output layer and both. Each is swept over equally many coefficients on tuning seeds, and the best is
+compared on fresh seeds and other images, beside the coefficients of the papers. Writes to the folder `digits.json`
+(every run; an interrupted command continues from it), `digits.md` (the tables), `digits_sweep.png` and
+`digits_angles.png`.
 
-Every angle is measured by `tammes.weights.measure`. The terms come from `tammes.nn.Regularizer`.
+Angles are measured by `tammes.nn.inspect.weights.measure`; the terms come from `tammes.nn.Regularizer`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def write_reports(folder: Path, record: Record, command: str) -> str:
-    """Tables and figures of a record that is complete; returns the Markdown."""
+    """Write tables and figures of a complete record; return the Markdown."""
     study = Study(record.settings, record.done)
     text = report(study, record, command)
     files.write_atomically(folder / "digits.md", text.encode(), force=True)
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--smoke", action="store_true", help="everything once, in seconds; a temporary folder by default"
     )
     parser.add_argument("--report", action="store_true", help="tables and figures of what is stored; nothing is run")
-    parser.add_argument("--fresh", action="store_true", help="forget what is stored")
+    parser.add_argument("--fresh", action="store_true", help="begin anew; stored runs are dropped")
     chosen = parser.parse_args(arguments)
     if chosen.workers < 1:
         parser.error("--workers: an integer of at least 1")

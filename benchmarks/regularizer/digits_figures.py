@@ -32,12 +32,12 @@ _DEEPEST = 8.0  # degrees below the baseline that are shown
 
 @functools.cache
 def bound_degrees() -> list[float]:
-    """What no rows of the layers' sizes exceed, by layer."""
+    """Return the upper bound on the minimal angle of each layer, degrees."""
     return [upper_bound(n, d).degrees for d, n in itertools.pairwise(WIDTHS)]
 
 
 def draw_sweep(study: Study) -> Figure:
-    """Accuracy against the coefficient, and the minimal angle of each layer: after the paper's Figures 3 and 4.
+    """Draw accuracy against the coefficient, and the minimal angle of each layer: after the paper's Figures 3 and 4.
 
     Mean and standard error over the tuning seeds; a ring marks the chosen coefficient. A curve ends
     where a run diverged.
@@ -62,7 +62,7 @@ def draw_sweep(study: Study) -> Figure:
 
 
 def _draw_accuracy(axes: Axes, study: Study, place: str) -> None:
-    """Paired differences to the baseline; what is below the panel is not drawn."""
+    """Draw paired differences to the baseline; what is below the panel is not drawn."""
     others = study.accuracies(TUNING, BASELINE)
     top = 0.5
     for method in study.settings.methods:
@@ -80,7 +80,7 @@ def _draw_accuracy(axes: Axes, study: Study, place: str) -> None:
 
 
 def _draw_angle(axes: Axes, study: Study, place: str, layer: int) -> None:
-    """Minimal angle of one layer, with the baseline's and the bound."""
+    """Draw the minimal angle of one layer, with the baseline's and the bound."""
     for method in study.settings.methods:
         coefs = study.coefs(method)
         found = [study.mean_angle(TUNING, Arm(method, place, coef), layer) for coef in coefs]
@@ -102,7 +102,7 @@ def _curve(
     error: Sequence[float],
     label: str | None = None,
 ) -> None:
-    """One method's curve with its standard errors."""
+    """Draw the curve of one method with its standard errors."""
     low, high = ([a + sign * b for a, b in zip(y, error, strict=True)] for sign in (-1.0, 1.0))
     axes.fill_between(x, low, high, color=PALETTE[method], alpha=0.13, linewidth=0.0)
     style = "--" if method in DASHED else "-"
@@ -128,7 +128,7 @@ def _dress(axes: Axes) -> None:
 
 
 def draw_angles(study: Study) -> Figure:
-    """The minimal angle of every layer after training, on both kinds of layers: after the paper's Supplement D.
+    """Draw the minimal angle of every layer after training, on both kinds of layers: after the paper's Supplement D.
 
     Mean over the test seeds; the standard errors are smaller than the marks, or drawn.
     """

@@ -1,4 +1,4 @@
-"""The report of the digits experiment, as Markdown: what the runs say, and no more."""
+"""The report of the digits experiment, as Markdown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["report", "verdict"]
 
 
 def report(study: Study, record: Record, command: str) -> str:
-    """The whole page."""
+    """Return the whole report."""
     tuned = study.against([(arm, BASELINE) for arm in study.tuned])
     published = study.against([(arm, BASELINE) for arm in study.published])
     first = study.settings.methods[0]
@@ -99,7 +99,7 @@ def report(study: Study, record: Record, command: str) -> str:
 
 
 def _head(study: Study, record: Record) -> list[str]:
-    """Machine, versions, and what was measured."""
+    """Return machine, versions and settings."""
     found = dict(record.versions)
     python = found.pop("python")
     held_out = len(split_of(TEST, 0, study.settings.train_images).held_y)
@@ -120,7 +120,7 @@ def _head(study: Study, record: Record) -> list[str]:
 
 
 def verdict(tested: Sequence[Tested]) -> str:
-    """How many comparisons show better, worse, or neither, and by how much."""
+    """Return how many comparisons show better, worse, or neither, and by how much."""
     parts = []
     for sign, word in ((1, "better"), (-1, "worse")):
         found = [one for one in tested if one.sign == sign]
@@ -136,7 +136,7 @@ def verdict(tested: Sequence[Tested]) -> str:
 
 
 def _widest(study: Study) -> list[str]:
-    """For each layer the loss with the largest mean minimal angle, and how much less the next has, seed by seed."""
+    """Return for each layer the loss with the largest mean minimal angle, and the difference to the next one."""
     lines = []
     for words, arms in (("the papers'", study.published), ("the tuned", study.tuned)):
         shown = [BASELINE, *(arm for arm in arms if arm.place == "both")]
@@ -154,7 +154,7 @@ def _widest(study: Study) -> list[str]:
 
 
 def _apart(study: Study, rivals: Sequence[Tested]) -> list[str]:
-    """That angles differ where accuracies do not, if so."""
+    """Return the sentence that angles differ where accuracies do not, if they do."""
     if any(one.sign for one in rivals if one.arm.place == "both"):
         return []
     arms = [arm for arm in study.tuned if arm.place == "both"]
@@ -167,7 +167,7 @@ def _apart(study: Study, rivals: Sequence[Tested]) -> list[str]:
 
 
 def _useful(study: Study) -> str:
-    """How far the coefficients of the best accuracy are from those of the papers."""
+    """Return how far the coefficients of the best accuracy are from those of the papers."""
     ratios = [arm.coef / METHODS[arm.method].coef for arm in study.tuned]
     return (
         f"The coefficients of the best accuracy on the tuning seeds are {min(ratios):.4g} to {max(ratios):.4g} times "
@@ -179,14 +179,14 @@ def _useful(study: Study) -> str:
 
 
 def _edges(study: Study) -> list[str]:
-    """Which choices lie at an end of the sweep, where a better one may lie beyond."""
+    """Return the choices at an end of the sweep, beyond which a better one may lie."""
     ends = [arm for arm in study.tuned if arm.coef in (study.coefs(arm.method)[0], study.coefs(arm.method)[-1])]
     named = ", ".join(f"{name(arm)} {arm.coef:g}" for arm in ends)
     return [f"Chosen at an end of the sweep, beyond which others may be better: {named}.", ""] if ends else []
 
 
 def _scaled(study: Study) -> list[str]:
-    """The other way to scale the pixels."""
+    """Return the section on the other scaling of the pixels."""
     plain, *arms = study.other_scaling
     return [
         "## With every pixel scaled by itself",
@@ -200,7 +200,7 @@ def _scaled(study: Study) -> list[str]:
 
 
 def _settings(study: Study, record: Record) -> list[str]:
-    """What was done, and what it cannot say."""
+    """Return the section on method and limitations."""
     settings, (rate, decay) = study.settings, study.base
     grid = "; ".join(
         f"{own_rate:g} and {own_decay:g}: {mean:.2f} ± {error:.2f}"

@@ -1,4 +1,4 @@
-"""The runs of the digits experiment, on a pool of single-threaded processes, kept as they end."""
+"""Execution of the digits experiment on a pool of single-threaded processes; each finished run is stored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SAVED_EVERY = 5.0  # seconds
 
 
 def run_study(store: Path, record: Record, workers: int) -> None:
-    """Do what is missing, stage by stage, then the timing; what is done is kept, whatever happens."""
+    """Execute the missing runs, stage by stage, then the timing; finished runs are stored whatever happens."""
     settings = record.settings
     began, before = time.monotonic(), record.minutes
     saved = began
@@ -47,7 +47,7 @@ def run_study(store: Path, record: Record, workers: int) -> None:
 
 
 def run_jobs(jobs: Sequence[Job], settings: Settings, workers: int) -> Iterator[tuple[Job, Outcome]]:
-    """Finished runs as they come; one worker is this process."""
+    """Yield runs as they finish; one worker is this process."""
     sizes = settings.epochs, settings.batch, settings.train_images
     if workers == 1 or len(jobs) < 2:
         yield from ((job, train(job, *sizes)) for job in jobs)
@@ -65,5 +65,5 @@ def run_jobs(jobs: Sequence[Job], settings: Settings, workers: int) -> Iterator[
 
 
 def note(text: str) -> None:
-    """Narration, apart from the answer."""
+    """Print progress to stderr."""
     print(text, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""The runs of the digits experiment on disk: one JSON document, a line a run, written whole or not at all."""
+"""Storage of the digits experiment: one JSON document, one line for each run, written atomically."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _REMEDY = "Choose another --out, or use --fresh to begin anew."
 
 @dataclass
 class Record:
-    """All that is kept of a study."""
+    """Everything that is stored of a study."""
 
     settings: Settings
     machine: Mapping[str, Any] = field(default_factory=describe_machine)
@@ -57,7 +57,7 @@ def write(path: Path, record: Record) -> None:
 
 
 def read(path: Path, expected: Record | None) -> Record:
-    """What an earlier session left there.
+    """Return the record that an earlier command stored.
 
     Args:
         path: of the document.
@@ -81,7 +81,7 @@ def read(path: Path, expected: Record | None) -> Record:
 
 
 def _record(document: dict[str, Any]) -> Record:
-    """The document, checked: what is none raises a built-in error."""
+    """Return the record of a document, after checks that raise built-in errors."""
     settings = document["settings"] | {"methods": tuple(document["settings"]["methods"])}
     record = Record(
         Settings(**settings),
@@ -101,7 +101,7 @@ def _record(document: dict[str, Any]) -> Record:
 
 
 def _run(row: list[Any]) -> tuple[Job, Outcome]:
-    """One line, checked: what is no run raises ValueError or TypeError."""
+    """Return the run of one line, after checks that raise ValueError or TypeError."""
     values = dict(zip(COLUMNS, row, strict=True))
     job = Job(**{one.name: values[one.name] for one in fields(Job)})
     names = {one.name: values[one.name] for one in fields(Outcome)}
@@ -120,7 +120,7 @@ def _run(row: list[Any]) -> tuple[Job, Outcome]:
 
 
 def _key(run: tuple[Job, Outcome]) -> tuple[Any, ...]:
-    """The order of the lines."""
+    """Return the sort key of a line."""
     job, _ = run
     place = (NO_PLACE, *PLACES).index(job.place)
     method = (NO_METHOD, *METHODS).index(job.method)

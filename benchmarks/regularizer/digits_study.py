@@ -1,4 +1,4 @@
-"""The digits experiment as a whole: which runs, in three stages, and what follows from them.
+"""The plan of the digits experiment in three stages, and the statistics of its results.
 
 1. The baseline's learning rate and weight decay are chosen on the tuning part; all methods inherit them.
 2. Every method in every place is swept over as many coefficients, on the same tuning seeds; the one of
@@ -19,29 +19,29 @@ from digits_training import METHODS, NO_METHOD, NO_PLACE, PARTS, PLACES, Job, Ou
 from scipy import stats
 
 RATES, DECAYS = (0.05, 0.02, 0.01, 0.1), (5e-4, 5e-3)
-"""Of the baseline: as many pairs as a method has coefficients."""
+"""Values for the baseline: as many pairs as a method has coefficients."""
 TUNING, TEST = PARTS
 LEVEL = 0.05
-"""Of the tests, after Holm's correction."""
+"""Significance level of the tests, after Holm's correction."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What all runs of a study share; a run goes on only with the same."""
+    """Settings that all runs of a study share; stored runs are used only with the same ones."""
 
     epochs: int = 50
     batch: int = 20
     train_images: int = 100
     coefs: int = 8
     factor: float = 4.0
-    """From one coefficient to the next."""
+    """Ratio of one coefficient of the sweep to the one before."""
     tuning_seeds: int = 5
     test_seeds: int = 16
     methods: tuple[str, ...] = tuple(METHODS)
     timing_pairs: int = 15
-    """Ratios of the time of a step."""
+    """Number of ratios of the time of a step."""
     timing_steps: int = 50
-    """On each side of a ratio."""
+    """Steps on each side of a ratio."""
 
 
 SMOKE = Settings(
@@ -101,14 +101,14 @@ class Tested:
 
     @property
     def sign(self) -> int:
-        """Better (1), worse (-1), or not told apart (0), at the level of the tests."""
+        """Better (1), worse (-1), or not significantly different (0), at the level of the tests."""
         if not self.p < LEVEL:
             return 0
         return 1 if self.comparison.difference > 0.0 else -1
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and its standard error; nan for the error of one value."""
+    """Return mean and its standard error; nan for the error of one value."""
     error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
     return statistics.fmean(values), error
 

@@ -1,4 +1,4 @@
-"""The tables of the digits experiment, as lines of Markdown, and the words in them."""
+"""Tables of the digits experiment as lines of Markdown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["angle_table", "comparison_table", "mean_accuracy", "name", "sweep_ta
 
 
 def comparison_table(tested: Sequence[Tested], to: str) -> list[str]:
-    """A row a comparison; differences that the tests carry in bold."""
+    """Return one row for each comparison, with significant differences in bold."""
     lines = [
         f"| loss | layers | coefficient | accuracy | difference to {to} | *t* | *p* |",
         "|---|---|---:|---:|---:|---:|---:|",
@@ -31,7 +31,7 @@ def comparison_table(tested: Sequence[Tested], to: str) -> list[str]:
 
 
 def angle_table(study: Study) -> list[str]:
-    """Bound, baseline, then every loss as published and tuned, in every place; degrees."""
+    """Return the angles: bound, baseline, then every loss as published and tuned, in every place; degrees."""
     sizes = [f"{layer}, {n} in R^{d}" for layer, (d, n) in zip(LAYERS, itertools.pairwise(WIDTHS), strict=True)]
     lines = [
         f"| loss | layers | coefficient | {' | '.join(sizes)} |",
@@ -47,7 +47,7 @@ def angle_table(study: Study) -> list[str]:
 
 
 def sweep_table(study: Study) -> list[str]:
-    """Mean accuracy over the tuning seeds by method, place and coefficient; the chosen one in bold."""
+    """Return the mean accuracy over the tuning seeds by method, place and coefficient; the chosen one in bold."""
     count = study.settings.coefs
     units = " | ".join(f"× {study.settings.factor**k:g}" for k in range(count))
     lines = [f"| loss | layers | {units} |", f"|---|---|{'---:|' * count}"]
@@ -63,7 +63,7 @@ def sweep_table(study: Study) -> list[str]:
 
 
 def time_table(timing: Mapping[str, Sequence[float]]) -> list[str]:
-    """Ratios of the time of a step."""
+    """Return the ratios of the time of a step."""
     lines = ["| term | ratio, median | least to most |", "|---|---:|---:|"]
     for label, ratios in timing.items():
         lines.append(f"| {label} | {statistics.median(ratios):.1f} | {min(ratios):.1f} to {max(ratios):.1f} |")
@@ -71,29 +71,29 @@ def time_table(timing: Mapping[str, Sequence[float]]) -> list[str]:
 
 
 def mean_accuracy(study: Study, part: str, arm: Arm) -> str:
-    """With its standard error."""
+    """Return the mean accuracy of an arm with its standard error."""
     mean, error = mean_and_error(study.accuracies(part, arm))
     return f"{mean:.2f} ± {error:.2f}"
 
 
 def title(arm: Arm) -> str:
-    """The loss in words."""
+    """Return the title of an arm's loss."""
     return METHODS[arm.method].title if arm.method in METHODS else arm.method
 
 
 def name(arm: Arm) -> str:
-    """Loss and place."""
+    """Return loss and place of an arm."""
     return f"{title(arm)} {arm.place}"
 
 
 def _angles(study: Study, arm: Arm) -> str:
-    """Cells of the layers."""
+    """Return the cells of the layers."""
     found = [study.mean_angle(TEST, arm, layer) for layer in range(len(LAYERS))]
     return " | ".join("diverged" if math.isnan(mean) else f"{mean:.2f} ± {error:.2f}" for mean, error in found)
 
 
 def _signed(value: float, digits: int) -> str:
-    """With its sign, and without a sign of zero."""
+    """Return a number with its sign, and zero without one."""
     return f"{value:+.{digits}f}" if round(value, digits) else f"{0.0:.{digits}f}"
 
 

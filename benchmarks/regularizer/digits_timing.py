@@ -1,4 +1,4 @@
-"""What the term costs: the time of a training step with it over one without, the two alternating."""
+"""Time of a training step with the regularisation term over that of one without; the two alternate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tammes.nn import Regularizer
 
 
 def variants(methods: Sequence[str]) -> Mapping[str, Mapping[str, object]]:
-    """By label, the arguments of `Regularizer` on both kinds of layers."""
+    """Return, by label, the arguments of `Regularizer` on both kinds of layers."""
     found: dict[str, dict[str, object]] = {}
     for method in (METHODS[name] for name in methods):
         found[method.title] = {"loss": method.loss, "coef": method.coef}
@@ -27,14 +27,14 @@ def variants(methods: Sequence[str]) -> Mapping[str, Mapping[str, object]]:
 
 
 def step_ratios(label: str, settings: Settings) -> list[float]:
-    """Seconds of steps with the term of that label over seconds of as many without."""
+    """Return ratios of the time of steps with the term of that label to the time without."""
     sides = [_step(arguments, settings) for arguments in (variants(settings.methods)[label], None)]
     seconds = [[_seconds(step, settings.timing_steps) for step in sides] for _ in range(settings.timing_pairs + 1)]
     return [own / plain for own, plain in seconds[1:]]  # the first pair warms up
 
 
 def _step(arguments: Mapping[str, object] | None, settings: Settings) -> Callable[[], None]:
-    """A training step on one batch."""
+    """Return a training step on one batch."""
     data = split_of("tuning", 0, settings.train_images)
     model = network("tuning", 0)
     optimizer = optim.SGD(model.parameters(), lr=0.01, momentum=MOMENTUM)
@@ -52,7 +52,7 @@ def _step(arguments: Mapping[str, object] | None, settings: Settings) -> Callabl
 
 
 def _seconds(step: Callable[[], None], steps: int) -> float:
-    """Of so many steps."""
+    """Return the seconds of so many steps."""
     began = time.perf_counter()
     for _ in range(steps):
         step()

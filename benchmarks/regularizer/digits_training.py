@@ -1,6 +1,6 @@
-"""One run of the digits experiment: its images, its network, its training, and what is measured of it.
+"""One run of the digits experiment: images, network, training and measurements.
 
-Everything that chance decides in a run (which images, the first weights, the order of the batches)
+Everything random in a run (which images, the first weights, the order of the batches)
 depends on its part and seed alone: runs of one seed are paired, whatever their loss.
 """
 
@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import itertools
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ from tammes.nn import Regularizer, presets
 from tammes.nn.inspect.weights import measure
 
 PARTS = ("tuning", "test")
-"""Halves of the images: one chooses coefficients, the other judges them."""
+"""Halves of the images: one for the choice of coefficients, the other for the comparison."""
 PLACES = ("hidden", "output", "both")
 WIDTHS = (64, 256, 256, 10)
 LAYERS = ("layer 1", "layer 2", "output")
@@ -43,13 +44,13 @@ class Method:
     loss: Loss
     """Of all rows."""
     coef: float
-    """The paper's coefficient, from which the sweep starts."""
+    """The paper's coefficient, the first of the sweep."""
     sample: float | None = None
-    """The share of the rows that the paper takes at a time."""
+    """The share of the rows that the paper samples at a step."""
 
 
 def _method(title: str, name: str, loss: str | None = None) -> Method:
-    """The preset of that name, with another loss of the same options if one is named."""
+    """Return the preset of that name, with another loss of the same options if one is named."""
     found = presets.preset(name)
     own: Loss = found["loss"]
     if loss is not None:
@@ -68,7 +69,7 @@ METHODS = {
 
 @dataclass(frozen=True)
 class Job:
-    """What one run is."""
+    """Settings of one run."""
 
     part: str
     method: str
@@ -81,22 +82,22 @@ class Job:
     """Weight decay."""
     sample: float | None = None
     pixelwise: bool = False
-    """Whether every pixel is divided by its own standard deviation, instead of one for all."""
+    """Divide every pixel by its own standard deviation, instead of one for all."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is measured at the end of one run. Accuracies in per cent, angles in degrees."""
+    """Measurements at the end of one run. Accuracies in per cent, angles in degrees."""
 
     accuracy: float
     """On all images of the part that it was not trained on."""
     train_accuracy: float
     min_angles: tuple[float | None, ...]
-    """By layer, from the judge; None where a weight is not finite."""
+    """By layer; None where a weight is not finite."""
     mean_nearest: tuple[float | None, ...]
     """Mean angle of a row to its nearest one."""
     diverged: bool
-    """Whether the loss became infinite or nan; the run ends there."""
+    """True if the loss became infinite or nan; the run ends there."""
 
 
 @dataclass(frozen=True)
@@ -111,14 +112,14 @@ class Split:
 
 @functools.lru_cache(maxsize=1)
 def _images() -> tuple[Any, Any, dict[str, Any]]:
-    """Pixels, digits, and the images of each half; the halves are the same in every run."""
+    """Return pixels, digits, and the images of each half; the halves are the same in every run."""
     pixels, digits = load_digits(return_X_y=True)
     halves = train_test_split(np.arange(len(digits)), test_size=0.5, stratify=digits, random_state=_HALVES_SEED)
     return pixels, digits, dict(zip(PARTS, halves, strict=True))
 
 
 def split_of(part: str, seed: int, train: int, *, pixelwise: bool = False) -> Split:
-    """So many training images of a part, stratified by class; the rest of the part is held out.
+    """Return `train` training images of a part, stratified by class, and the rest of the part as held-out images.
 
     The mean of every pixel, and the standard deviation, are those of the training images.
     """
@@ -135,18 +136,18 @@ def split_of(part: str, seed: int, train: int, *, pixelwise: bool = False) -> Sp
     return Split(x, y, held_x, held_y)
 
 
-def network(part: str, seed: int) -> nn.Sequential:
-    """The network with the first weights of that seed; torch's random state is left as it was."""
+def network(part: str, seed: int, widths: Sequence[int] = WIDTHS) -> nn.Sequential:
+    """Return the network with the initial weights of that seed; torch's random state is unchanged."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_seed(part, seed))
         layers: list[nn.Module] = []
-        for width, after in itertools.pairwise(WIDTHS):
+        for width, after in itertools.pairwise(widths):
             layers += [nn.Linear(width, after), nn.ReLU()]
         return nn.Sequential(*layers[:-1])
 
 
 def regularizer(model: nn.Module, job: Job) -> Regularizer | None:
-    """The term of the run, by the public interface; None for the baseline."""
+    """Return the regularisation term of the run; None for the baseline."""
     if job.method == NO_METHOD:
         return None
     loss = dataclasses.replace(METHODS[job.method].loss, sample=job.sample)
@@ -154,10 +155,12 @@ def regularizer(model: nn.Module, job: Job) -> Regularizer | None:
     return Regularizer(model, loss, hidden, output_coef=output, seed=job.seed)
 
 
-def train(job: Job, epochs: int, batch: int, train_images: int) -> Outcome:
-    """Train by SGD (momentum, weight decay, learning rate to zero along a cosine), and measure."""
+def train(
+    job: Job, epochs: int, batch: int, train_images: int, make: Callable[[str, int], nn.Sequential] = network
+) -> Outcome:
+    """Train by SGD (momentum, weight decay, learning rate to zero along a cosine); return the measurements."""
     data = split_of(job.part, job.seed, train_images, pixelwise=job.pixelwise)
-    model = network(job.part, job.seed)
+    model = make(job.part, job.seed)
     term = regularizer(model, job)
     optimizer = torch.optim.SGD(model.parameters(), lr=job.rate, momentum=MOMENTUM, weight_decay=job.decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
@@ -186,14 +189,14 @@ def train(job: Job, epochs: int, batch: int, train_images: int) -> Outcome:
 
 
 def _accuracy(model: nn.Module, x: Tensor, y: Tensor) -> float:
-    """Per cent that are right."""
+    """Return the accuracy in per cent."""
     with torch.no_grad():
         right = int((model(x).argmax(dim=1) == y).sum())
     return round(100.0 * right / len(y), 4)
 
 
 def _kept(angle: float | None) -> float | None:
-    """An angle as it is stored: to six decimals, None for nan."""
+    """Return an angle as it is stored: to six decimals, None for nan."""
     return None if angle is None or math.isnan(angle) else round(angle, 6)
 
 

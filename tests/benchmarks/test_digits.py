@@ -82,9 +82,8 @@ def test_a_run_leaves_the_random_state_alone(bench):
 
 
 @pytest.mark.parametrize(("place", "layers"), [("hidden", (0, 2)), ("output", (4,)), ("both", (0, 2, 4))])
-def test_the_term_is_on_the_layers_of_its_place(bench, monkeypatch, place, layers):
-    monkeypatch.setattr(bench.training, "WIDTHS", (4, 5, 6, 3))  # the oracle is slow
-    model = bench.training.network("tuning", 0)
+def test_the_term_is_on_the_layers_of_its_place(bench, place, layers):
+    model = bench.training.network("tuning", 0, (4, 5, 6, 3))  # small: the oracle is slow
     weights = {k: model[k].weight.detach().numpy() for k in (0, 2, 4)}
     term = bench.training.regularizer(model, job(bench, "mma", place, 0.5))
     expected = 0.5 * sum(float(oracles.LOSSES["mma"](weights[k], 2.0)) for k in layers)
@@ -104,11 +103,14 @@ def test_the_papers_settings(bench):
     assert all(name == one.loss.name and one.loss.sample is None for name, one in bench.training.METHODS.items())
 
 
-def test_angles_are_those_of_the_trained_weights(bench, monkeypatch):
+def test_angles_are_those_of_the_trained_weights(bench):
     models = []
-    network = bench.training.network
-    monkeypatch.setattr(bench.training, "network", lambda *a: models.append(network(*a)) or models[-1])
-    found = bench.training.train(job(bench), *SIZES)
+
+    def make(part, seed):
+        models.append(bench.training.network(part, seed))
+        return models[-1]
+
+    found = bench.training.train(job(bench), *SIZES, make)
     rows = models[0][4].weight.detach().numpy()
     assert found.min_angles[2] == pytest.approx(math.degrees(oracles.min_angle(rows)), abs=1e-6)
     nearest = oracles.nearest_angles(rows)

@@ -32,15 +32,14 @@ def test_what_was_not_measured_is_said_to_be_so():
 
 
 def test_the_report_here_is_the_one_of_the_store():
-    document = json.loads(gpu.STORE.read_text()) if gpu.STORE.exists() else EMPTY
-    assert (gpu.FOLDER / "gpu.md").read_text() == gpu.report(document, gpu.ROWS)
+    store = gpu.REPORT.with_suffix(".json")
+    document = json.loads(store.read_text()) if store.exists() else EMPTY
+    assert gpu.REPORT.read_text() == gpu.report(document, gpu.ROWS)
 
 
 def test_without_cuda_nothing_is_stored(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(gpu, "FOLDER", tmp_path)
-    monkeypatch.setattr(gpu, "STORE", tmp_path / "gpu.json")
-    gpu.main([])
+    gpu.main(["--out", str(tmp_path / "gpu.md")])
     assert "CUDA is not available" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ["gpu.md"]
     assert (tmp_path / "gpu.md").read_text() == gpu.report(EMPTY, gpu.ROWS)
@@ -48,20 +47,18 @@ def test_without_cuda_nothing_is_stored(monkeypatch, tmp_path, capsys):
 
 def test_rows_are_kept_and_not_measured_again(monkeypatch, tmp_path):
     calls = []
-    monkeypatch.setattr(gpu, "FOLDER", tmp_path)
-    monkeypatch.setattr(gpu, "STORE", tmp_path / "gpu.json")
     monkeypatch.setattr(gpu, "resolve_device", lambda _: torch.device("cpu"))
     figures = {"batch": 4_000, "eager": 10.0, "fused": 30.0, "core": 2.0}
     monkeypatch.setitem(gpu.KINDS, "starts", lambda *row: calls.append(row) or figures)
     for _ in range(2):
-        gpu.main(["--rows", "starts"])
+        gpu.main(["--rows", "starts", "--out", str(tmp_path / "gpu.md")])
     assert len(calls) == len(gpu.STARTS)
     assert cells((tmp_path / "gpu.md").read_text())[0] == ["(3, 30)", "4,000", "10", "30", "2", "15"]
-    gpu.main(["--rows", "starts", "--again"])
+    gpu.main(["--rows", "starts", "--again", "--out", str(tmp_path / "gpu.md")])
     assert len(calls) == 2 * len(gpu.STARTS)
 
 
-def test_a_kernel_that_could_not_be_compiled_has_no_figures(monkeypatch, tmp_path):
+def test_a_kernel_that_could_not_be_compiled_has_no_figures(monkeypatch):
     monkeypatch.setattr(forces._DENSE, "failure", "no compiler")
     monkeypatch.setitem(gpu.KINDS, "starts", lambda *_: {"batch": 4, "eager": 10.0, "fused": 10.0, "core": 2.0})
     document = {"rows": {}}
@@ -100,6 +97,14 @@ def test_operations_of_a_pair():
     assert gpu.operations(3, 8.0) == 8 + 3 + 2 + 3 + 6
 
 
+def test_a_cpu_is_measured_and_nothing_is_written(monkeypatch, tmp_path, capsys):
+    figures = {"batch": 4, "eager": 10.0, "fused": 30.0, "core": 2.0}
+    monkeypatch.setitem(gpu.KINDS, "starts", lambda *_: figures)
+    gpu.main(["--device", "cpu", "--quick", "--rows", "starts", "--out", str(tmp_path / "gpu.md")])
+    assert cells(capsys.readouterr().out)[0] == ["(3, 12)", "4", "10", "30", "2", "15"]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_unknown_kind_is_refused(capsys):
     with pytest.raises(SystemExit):
         gpu.main(["--rows", "stars"])
@@ -108,20 +113,19 @@ def test_an_unknown_kind_is_refused(capsys):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", list(gpu.KINDS))
-def test_every_kind_of_row_on_a_cpu(kind, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(gpu, "STORE", tmp_path / "gpu.json")
+def test_every_kind_of_row_on_a_cpu(kind, monkeypatch):
     for module, name, function in (
         (forces, "_DENSE", forces._dense),
         (neighbourhoods, "_FADING", neighbourhoods._listed),
         (neighbourhoods, "_FULL", neighbourhoods._listed_in_full),
     ):
         monkeypatch.setattr(module, name, Fused(function, backend="eager"))  # traced alone: no compiler
-    monkeypatch.setattr(gpu, "QUICK", gpu.QUICK | {"many": [(3, 2_001, 0.3)], "ceilings": [(3, 20, 2, 8.0)]})
+    rows = gpu.QUICK | {"many": [(3, 2_001, 0.3)], "ceilings": [(3, 20, 2, 8.0)]}
+    document = {"rows": {}}
     monkeypatch.setattr(gpu.device_memory, "batch", lambda *_: 6)
-    gpu.main(["--device", "cpu", "--quick", "--rows", kind])
-    measured = [row for row in cells(capsys.readouterr().out) if "not measured" not in row]
+    gpu.measure(torch.device("cpu"), [kind], rows, 1, document, again=True, done=lambda: None)
+    measured = [row for row in cells(gpu.report(document, rows, 1)) if "not measured" not in row]
     assert len(measured) == (2 if kind == "many" else 1)
     for figure in measured[0][2:]:
         assert figure == "" or float(figure.replace(",", "")) > 0.0
-    assert not gpu.STORE.exists()
     torch.compiler.reset()

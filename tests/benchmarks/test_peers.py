@@ -1,4 +1,4 @@
-"""The benchmark against peers: its formulas, its clock and its report; no peer is needed."""
+"""The benchmark against peers: its formulas, its stopwatch and its report; no peer needs to be installed."""
 
 import importlib.util
 import itertools
@@ -25,7 +25,7 @@ def peers():
 
 
 class Clock:
-    """Seconds that pass only when told."""
+    """A clock that advances by hand, or by `tick` at every reading."""
 
     def __init__(self, tick=0.0):
         self.now, self.tick = 0.0, tick
@@ -69,13 +69,13 @@ def test_the_mma_loss_is_the_mean_nearest_angle(peers):
     assert float(peers.mma(torch.from_numpy(rows))) == pytest.approx(-np.mean(nearest), rel=1e-9)
 
 
-def test_the_watch_keeps_the_best_and_when(peers):
+def test_the_stopwatch_keeps_the_best_angle_and_its_time(peers):
     clock = Clock()
-    watch = peers.Watch(10.0, clock)
+    watch = peers.Stopwatch(10.0, clock)
     square, bent = np.eye(2), [[1.0, 0.0], [1.0, 1.0]]
     for now, rows in ((1.0, bent), (2.0, square), (3.0, bent), (4.0, [[math.nan, 0.0], [0.0, 1.0]])):
         clock.now = now
-        watch.show(np.array(rows))
+        watch.measure(np.array(rows))
     assert (watch.degrees, watch.seconds, watch.near_seconds) == (90.0, 2.0, 2.0)
     assert not watch.spent()
     clock.now = 10.0
@@ -84,17 +84,17 @@ def test_the_watch_keeps_the_best_and_when(peers):
 
 def test_a_last_digit_is_not_a_new_best_for_the_stricter_time(peers):
     clock = Clock()
-    watch = peers.Watch(10.0, clock)
+    watch = peers.Stopwatch(10.0, clock)
     for now, excess in ((1.0, 0.0), (5.0, 1e-9)):
         clock.now = now
         angle = math.radians(80.0 + excess)
-        watch.show(np.array([[1.0, 0.0], [math.cos(angle), math.sin(angle)]]))
+        watch.measure(np.array([[1.0, 0.0], [math.cos(angle), math.sin(angle)]]))
     assert (watch.seconds, watch.near_seconds) == (5.0, 1.0)
 
 
-def test_the_clock_stands_still_while_it_measures(peers, monkeypatch):
+def test_the_time_of_a_measurement_is_not_counted(peers, monkeypatch):
     clock = Clock()
-    watch = peers.Watch(10.0, clock)
+    watch = peers.Stopwatch(10.0, clock)
     measure = peers.SphericalCode
 
     def slow_measure(rows, normalize):
@@ -103,16 +103,16 @@ def test_the_clock_stands_still_while_it_measures(peers, monkeypatch):
 
     monkeypatch.setattr(peers, "SphericalCode", slow_measure)
     clock.now = 1.0
-    watch.show(np.eye(3))
+    watch.measure(np.eye(3))
     clock.now += 2.0
-    watch.show(np.eye(3))
+    watch.measure(np.eye(3))
     assert watch.elapsed() == 3.0
     assert watch.seconds == 1.0
 
 
 @pytest.mark.slow
 def test_plain_sgd_ends_with_its_allowance_and_improves(peers):
-    watch = peers.Watch(500.0, Clock(tick=1.0))
+    watch = peers.Stopwatch(500.0, Clock(tick=1.0))
     peers.run_peer(peers.torch_sgd, 4, 3, 0, watch)
     assert watch.spent()
     assert 109.0 < watch.degrees <= math.degrees(math.acos(-1 / 3)) + 1e-9
