@@ -134,10 +134,10 @@ def _degrees(angle: float | None) -> str:
 
 def _line(name: str, sets: Tensor, *, antipodal: bool, coef: float, frozen: bool) -> LayerLine:
     """Return the measures of the sets of rows `(B, n, d)` of one layer."""
-    found = [measure(rows.double().cpu().numpy(), antipodal=antipodal) for rows in sets]
-    angles = [one.min_angle_degrees for one in found if one.min_angle_degrees is not None]
-    nearest = [one.mean_nearest_angle_degrees for one in found if one.mean_nearest_angle_degrees is not None]
-    bounds = [one.bound.degrees for one in found if one.bound is not None]
+    measures = [measure(rows.double().cpu().numpy(), antipodal=antipodal) for rows in sets]
+    angles = [each.min_angle_degrees for each in measures if each.min_angle_degrees is not None]
+    nearest = [each.mean_nearest_angle_degrees for each in measures if each.mean_nearest_angle_degrees is not None]
+    bounds = [each.bound.degrees for each in measures if each.bound is not None]
     return LayerLine(
         layer=name,
         rows=sets.shape[0] * sets.shape[1],
@@ -146,9 +146,9 @@ def _line(name: str, sets: Tensor, *, antipodal: bool, coef: float, frozen: bool
         min_angle_degrees=_least(angles),
         mean_nearest_degrees=math.fsum(nearest) / len(nearest) if nearest else None,
         bound_degrees=_least(bounds),
-        zero_rows=sum(len(one.zero_rows) for one in found),
-        duplicates=sum(one.duplicates for one in found),
-        non_finite_rows=sum(one.non_finite_rows for one in found),
+        zero_rows=sum(len(each.zero_rows) for each in measures),
+        duplicates=sum(each.duplicates for each in measures),
+        non_finite_rows=sum(each.non_finite_rows for each in measures),
         coef=coef,
         frozen=frozen,
     )

@@ -55,7 +55,7 @@ class RowSet:
     padding: int | None = None
     """Index of a row that takes no part: the padding of an embedding."""
     on_request: bool = False
-    """The rows take part only if the layer is included by name or predicate."""
+    """The rows take part only if the layer is included by name or predicate, or by `embeddings=True`."""
 
     def weight(self) -> Tensor:
         """Return the current rows, `(n, d)` or `(B, n, d)`, connected to the parameters behind them.
@@ -115,7 +115,8 @@ def _current(module: nn.Module, name: str) -> Tensor:
                 part.training = was
     for hook in module._forward_pre_hooks.values():  # the hooks of torch before parametrisations
         if getattr(hook, "_tensor_name", None) == name and hasattr(hook, "apply_mask"):
-            return hook.apply_mask(module)  # type: ignore[no-any-return]  # the attribute belongs to the graph of a forward pass
+            # Pruning: the attribute belongs to the graph of a forward pass, which may be gone.
+            return hook.apply_mask(module)  # type: ignore[no-any-return]
         if getattr(hook, "name", None) == name and hasattr(hook, "compute_weight"):
             if hasattr(hook, "n_power_iterations"):
                 return hook.compute_weight(module, do_power_iteration=False)  # type: ignore[no-any-return]

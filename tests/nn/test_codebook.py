@@ -60,7 +60,7 @@ def test_a_named_code_that_is_not_the_best_is_not_returned():
     assert many.max_cosine < 0.51
 
 
-def test_a_part_of_a_larger_code_where_no_solver_comes_near(monkeypatch):
+def test_a_part_of_a_larger_code_where_the_solver_is_worse(monkeypatch):
     calls = []
     monkeypatch.setattr(directions, "_solved", lambda *a: calls.append(a) or directions._Found(None, 1.0, "", None))
     book = codebook(600, 32, dtype=torch.float64)
@@ -69,18 +69,18 @@ def test_a_part_of_a_larger_code_where_no_solver_comes_near(monkeypatch):
     assert math.cos(calls[0][5]) == pytest.approx(0.25)  # the angle that the solver must exceed
 
 
-def test_a_ladder_that_wins():
+def test_the_ladder_is_returned_where_it_is_better():
     book = codebook(200, 32, starts=1, steps=15)
     assert book.source == "soft-maximum ladder: 1 start, 15 iterations a rung, seed 0"
     assert book.bound.max_cosine < book.max_cosine < 0.2  # Gold's words have 0.25
 
 
-def test_no_solver_for_what_would_take_many_minutes(monkeypatch):
+def test_no_ladder_beyond_its_largest_work(monkeypatch):
     monkeypatch.setattr(directions, "_LADDER_LARGEST", 1e6)
     assert codebook(600, 32).status is Status.CLOSED_FORM
 
 
-def test_no_steps_no_solver():
+def test_zero_steps_use_no_solver():
     book = codebook(600, 32, steps=0)
     assert book.source == "construction: part of Gold's words (2048 points)"
     assert book.max_cosine == pytest.approx(0.25, abs=1e-6)

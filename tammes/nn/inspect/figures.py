@@ -51,15 +51,20 @@ def plot_layers(checkpoints: Sequence[tuple[str, Mapping[str, RowMeasure]]]) -> 
     place = np.arange(1, len(names) + 1)
     figure = Figure(figsize=(float(np.clip(2.5 + 0.3 * len(names), 6.4, 13.0)), 4.8), layout="constrained")
     axes = figure.subplots()
-    limits: set[tuple[int, float]] = set()
+    limits: set[tuple[int, float]] = set()  # position and upper bound
     seen = [90.0]  # angles that the axis must show
     curves, labels = [], []
     for k, (label, measures) in enumerate(checkpoints):
         color, marker = _STYLES[k % len(_STYLES)]
         found = [measures.get(name) for name in names]
-        angles = np.array([np.nan if one is None else one.min_angle_degrees for one in found], dtype=np.float64)
+        degrees = [np.nan if measure is None else measure.min_angle_degrees for measure in found]
+        angles = np.array(degrees, dtype=np.float64)  # None becomes nan
         seen += angles[np.isfinite(angles)].tolist()
-        limits |= {(x, one.bound.degrees) for x, one in enumerate(found, 1) if one is not None and one.bound}
+        limits |= {
+            (position, measure.bound.degrees)
+            for position, measure in enumerate(found, 1)
+            if measure is not None and measure.bound
+        }
         size = 5.5 if len(names) <= MOST_NAMES else 3.0
         curves += axes.plot(place, angles, color=color, marker=marker, markersize=size, linewidth=1.5, zorder=3)
         labels.append(_literal(label))
