@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tammes.base.geometry import Floats
+from tammes.base.geometry import Floats, normalize_rows
 
 __all__ = ["deepest_holes", "holes"]
 
@@ -42,8 +42,7 @@ def holes(points: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
             facets = facets[order]
             fresh = np.r_[True, np.abs(np.diff(facets, axis=0)).max(axis=1) > 1e-9]  # a facet in pieces counts once
             return facets[fresh, :-1], -facets[fresh, -1]
-    directions = rng.standard_normal((_SAMPLES, d))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    directions = normalize_rows(rng.standard_normal((_SAMPLES, d)))
     nearest = np.concatenate([(block @ points.T).max(axis=1) for block in np.array_split(directions, 1 + n // 500)])
     order = np.argsort(nearest, kind="stable")[:200]
     return directions[order], nearest[order]
@@ -80,8 +79,7 @@ def deepest_holes(points: Floats, chord_bound: float, count: int) -> tuple[Float
         lopsided[rows] = length
         away[rows] = pull / np.maximum(length, 1e-300)[:, None]
     first = np.argsort(-lopsided, kind="stable")[: max(64, _STARTS * count)]
-    places = points[first] + 0.8 * chord_bound * away[first]
-    places /= np.linalg.norm(places, axis=1, keepdims=True)
+    places = normalize_rows(points[first] + 0.8 * chord_bound * away[first])
     for step in range(_STEPS):
         distance, index = (np.asarray(found) for found in tree.query(places, k=2 * d))
         distance = np.maximum(distance, 1e-300)
@@ -89,8 +87,7 @@ def deepest_holes(points: Floats, chord_bound: float, count: int) -> tuple[Float
         push = np.einsum("pk,pkd->pd", weight / distance, places[:, None] - points[index])
         push -= np.einsum("pd,pd->p", push, places)[:, None] * places
         push /= np.maximum(np.linalg.norm(push, axis=1, keepdims=True), 1.0)
-        places = places + 0.1 * chord_bound / (1.0 + 0.2 * step) * push
-        places /= np.linalg.norm(places, axis=1, keepdims=True)
+        places = normalize_rows(places + 0.1 * chord_bound / (1.0 + 0.2 * step) * push)
     depth = np.asarray(tree.query(places, k=1)[0])
     kept: list[int] = []
     for k in np.argsort(-depth, kind="stable").tolist():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from tammes.base import geometry
-from tammes.base.geometry import Floats, Ints
+from tammes.base.geometry import Floats, Ints, normalize_rows
 from tammes.global_search.holes import deepest_holes, holes
 from tammes.solvers.ladder import many_points
 
@@ -47,22 +47,22 @@ def kick(points: Floats, size: float, rng: np.random.Generator) -> Floats:
     """Return the points, every one displaced at random by about `size` minimal angles."""
     n, d = points.shape
     angle = geometry.min_angle(points)
-    return _unit(points + rng.standard_normal((n, d)) * (size * angle / np.sqrt(d)))
+    return normalize_rows(points + rng.standard_normal((n, d)) * (size * angle / np.sqrt(d)))
 
 
 def patch_kick(points: Floats, size: float, radius: float, rng: np.random.Generator) -> Floats:
     """Return the points with those near a random centre, within `radius`, displaced at random by about `size`."""
     n, d = points.shape
     angle = geometry.min_angle(points)
-    centre = _unit(rng.standard_normal((1, d)))
+    centre = normalize_rows(rng.standard_normal((1, d)))
     inside = geometry.angle(points, centre) <= radius * angle
     moved = points + inside[:, None] * rng.standard_normal((n, d)) * (size * angle / np.sqrt(d))
-    return _unit(moved)
+    return normalize_rows(moved)
 
 
 def shake(points: Floats, amplitude: float, seed: tuple[int, ...]) -> Floats:
     """Return the points, every one displaced at random by about `amplitude` along each axis."""
-    return _unit(points + amplitude * np.random.default_rng(seed).standard_normal(points.shape))
+    return normalize_rows(points + amplitude * np.random.default_rng(seed).standard_normal(points.shape))
 
 
 def transplant(points: Floats, chord_bound: float, count: int, rng: np.random.Generator) -> Floats:
@@ -81,8 +81,3 @@ def transplant(points: Floats, chord_bound: float, count: int, rng: np.random.Ge
     result = points.copy()
     result[moved] = chosen
     return result
-
-
-def _unit(points: Floats) -> Floats:
-    """Return the rows scaled to length 1."""
-    return np.asarray(points / np.linalg.norm(points, axis=1, keepdims=True))

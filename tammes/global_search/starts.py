@@ -11,7 +11,7 @@ import math
 import numpy as np
 from scipy.optimize import minimize
 
-from tammes.base.geometry import Floats
+from tammes.base.geometry import Floats, normalize_rows
 
 __all__ = ["KINDS", "hinge", "lattice", "random", "spiral"]
 
@@ -21,7 +21,7 @@ _GOLDEN_TURN = math.pi * (3.0 - math.sqrt(5.0))
 
 def random(n: int, d: int, rng: np.random.Generator) -> Floats:
     """Return independent points, uniform on the sphere."""
-    return _unit(rng.standard_normal((n, d)))
+    return normalize_rows(rng.standard_normal((n, d)))
 
 
 def spiral(n: int, d: int, rng: np.random.Generator) -> Floats:
@@ -39,7 +39,7 @@ def spiral(n: int, d: int, rng: np.random.Generator) -> Floats:
         left *= np.sqrt(1.0 - height**2)
     turn = np.arange(n) * _GOLDEN_TURN * (1.0 if d == 3 else _irrational(d)) + rng.uniform(0.0, 2.0 * math.pi)
     points[:, d - 2], points[:, d - 1] = left * np.cos(turn), left * np.sin(turn)
-    return _unit(points + rng.standard_normal((n, d)) * (0.1 * n ** (-1.0 / (d - 1)) * rng.uniform()))
+    return normalize_rows(points + rng.standard_normal((n, d)) * (0.1 * n ** (-1.0 / (d - 1)) * rng.uniform()))
 
 
 def lattice(n: int, d: int, rng: np.random.Generator) -> Floats:
@@ -56,7 +56,7 @@ def lattice(n: int, d: int, rng: np.random.Generator) -> Floats:
     inside = np.sort(radius)[min(len(radius) - 1, 2 * n)]
     target = rng.uniform(0.5, 1.0) * inside
     chosen = np.argsort(np.abs(radius - target), kind="stable")[:n]
-    return _unit(grid[chosen] + 1e-3 * rng.standard_normal((n, d)))
+    return normalize_rows(grid[chosen] + 1e-3 * rng.standard_normal((n, d)))
 
 
 def hinge(n: int, d: int, rng: np.random.Generator) -> Floats:
@@ -80,7 +80,8 @@ def hinge(n: int, d: int, rng: np.random.Generator) -> Floats:
         gradient -= np.einsum("nd,nd->n", gradient, unit)[:, None] * unit
         return float((overlap**2).sum()), (gradient / norm).ravel()
 
-    return _unit(minimize(energy, points.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 40}).x.reshape(n, d))
+    found = minimize(energy, points.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 40})
+    return normalize_rows(found.x.reshape(n, d))
 
 
 KINDS = {"random": random, "spiral": spiral, "lattice": lattice, "hinge": hinge}
@@ -99,8 +100,3 @@ def _heights(level: Floats, d: int) -> Floats:
 def _irrational(k: int) -> float:
     """Return the fractional part of a square root that is no rational multiple of the others."""
     return math.sqrt((2, 3, 5, 7, 11, 13, 17, 19, 23, 29)[k % 10]) % 1.0
-
-
-def _unit(points: Floats) -> Floats:
-    """Return the rows scaled to length 1."""
-    return np.asarray(points / np.linalg.norm(points, axis=1, keepdims=True))

@@ -11,7 +11,7 @@ import itertools
 import numpy as np
 
 from tammes.base.errors import InvalidParameterError
-from tammes.base.geometry import Floats
+from tammes.base.geometry import Floats, normalize_rows
 from tammes.global_search.problem import Problem
 from tammes.groups.candidates import candidates
 from tammes.groups.finite_groups import Group
@@ -86,8 +86,7 @@ def symmetric_start(group: Group, n: int, rng: np.random.Generator) -> tuple[Flo
             special.append((inside, group.matrices[kind.elements][1:]))
             projectors.append(kind.basis @ kind.basis.T)
     generic = (n - sum(1 + len(carried) for _, carried in special)) // group.order
-    free = rng.standard_normal((generic, group.d))
-    free /= np.linalg.norm(free, axis=1, keepdims=True)
+    free = normalize_rows(rng.standard_normal((generic, group.d)))
     free = free[curve_order(np.ascontiguousarray(free.T))]
     representative = [np.tile(np.arange(generic), group.order - 1)]
     representative += [np.full(len(carried), generic + k) for k, (_, carried) in enumerate(special)]
@@ -128,7 +127,7 @@ def changed(group: Group, points: Floats, images: Images, chord_bound: float, rn
         count = round(np.exp(rng.uniform(np.log(min(_FEW, generic)), np.log(generic))))
         near = np.argsort(((free[:generic] - free[tight]) ** 2).sum(axis=1), kind="stable")[:count]
         free[near] += rng.uniform(*_SHAKES) * chord_bound * rng.standard_normal((len(near), d))
-    free[:generic] /= np.linalg.norm(free[:generic], axis=1, keepdims=True)
+    free[:generic] = normalize_rows(free[:generic])
     return np.concatenate([free, np.einsum("kab,kb->ka", images.transforms, free[images.representative])])
 
 
