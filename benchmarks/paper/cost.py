@@ -22,7 +22,7 @@ from benchmarks.paper.measurements import PeakMemory
 from benchmarks.paper.regularisers import regulariser
 from benchmarks.paper.schedule import Schedule
 
-__all__ = ["IMAGES", "Cost", "costs_of", "duration", "measure", "plan"]
+__all__ = ["IMAGES", "Cost", "costs_of", "duration", "measure", "median_seconds", "plan"]
 
 IMAGES = {"cifar-100": 50_000, "tiny-imagenet-200": 100_000, "faces": 490_623}
 """Training images where the data are not there to be counted; faces as in CASIA-WebFace, which is assumed."""
@@ -82,6 +82,7 @@ def measure(
     images: int,
     make: Callable[[], nn.Module] | None = None,
     network_seconds: float | None = None,
+    timed: Callable[[Callable[[], object], torch.device], float] | None = None,
 ) -> Cost:
     """Measure the steps of one run on noise.
 
@@ -91,7 +92,9 @@ def measure(
         images: in the training set.
         make: returns the network; `models.build` by default.
         network_seconds: of its forward and backward pass, if they were measured already.
+        timed: returns the seconds of a call; `median_seconds` by default.
     """
+    timed = median_seconds if timed is None else timed
     batch = min(job.recipe.batch, _MOST[device.type])
     classes, size = CLASSES[job.data.name], job.data.image_size
     torch.manual_seed(0)
@@ -114,11 +117,11 @@ def measure(
             reg().backward()
 
     if network_seconds is None:
-        network_seconds = _median(network, device)
+        network_seconds = timed(network, device)
     else:
         network()  # for the gradients, and for the peak of memory
-    rest = _median(term, device) if reg is not None else 0.0
-    rest += _median(optimizer.step, device)
+    rest = timed(term, device) if reg is not None else 0.0
+    rest += timed(optimizer.step, device)
     whole = batch == job.recipe.batch
     return Cost(
         network_seconds * job.recipe.batch / batch + rest,
@@ -129,7 +132,7 @@ def measure(
     )
 
 
-def _median(work: Callable[[], object], device: torch.device) -> float:
+def median_seconds(work: Callable[[], object], device: torch.device) -> float:
     """Return the median of the seconds of some calls, after one that is not counted."""
     found = []
     for _ in range(1 + _STEPS[device.type]):

@@ -225,7 +225,7 @@ def _title(what: str, experiment: Experiment) -> str:
 
 
 def _sheet(count: int, columns: int, title: str, height: float, jobs: Sequence[Job]) -> tuple[Figure, list[Axes]]:
-    """A figure of `count` panels; a rehearsal says so."""
+    """Return a figure of `count` panels; that of a smoke run says so in its title."""
     from matplotlib.figure import Figure
 
     rows = max(1, -(-count // columns))
@@ -240,7 +240,7 @@ def _sheet(count: int, columns: int, title: str, height: float, jobs: Sequence[J
 
 
 def _style(arm: Arm, arms: Sequence[Arm]) -> dict[str, Any]:
-    """Colour and mark tell the loss, the line its place, and the strength of the colour the larger coefficient."""
+    """Return the style of an arm: colour and marker by loss, dashes by place, opacity by coefficient."""
     coefs = sorted({one.coef for one in arms if one.loss == arm.loss})
     strength = 1.0 if len(coefs) < 2 else 0.3 + 0.7 * coefs.index(arm.coef) / (len(coefs) - 1)
     dashes = {"hidden": "--", "output": ":"}.get(arm.place if arm.loss != "none" else "", "-")
@@ -249,7 +249,7 @@ def _style(arm: Arm, arms: Sequence[Arm]) -> dict[str, Any]:
 
 
 def _legend(figure: Figure, *panels: Axes) -> None:
-    """One for all panels."""
+    """Draw one legend for all panels."""
     found: dict[str, Any] = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):

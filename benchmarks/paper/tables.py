@@ -55,14 +55,14 @@ class Mean:
     count: int
 
     def shown(self, digits: int = 2, *, signed: bool = False) -> str:
-        """For people: "71.20 ± 0.11"."""
+        """Return mean and error as text: "71.20 ± 0.11"."""
         sign = "+" if signed and round(self.value, digits) else ""
         error = NOTHING if math.isnan(self.error) else f"{self.error:.{digits}f}"
         return f"{self.value:{sign}.{digits}f} ± {error}"
 
 
 def mean_of(values: Sequence[float]) -> Mean | None:
-    """None of none; the standard error is that of the mean, of independent seeds."""
+    """Return the mean with its standard error over independent seeds; None without values."""
     if not values:
         return None
     error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
@@ -82,11 +82,11 @@ class Row:
     values: Mapping[str, Mean | None]
     """By quantity, of the seeds that did not diverge."""
     differences: Mapping[str, Mean | None]
-    """Of accuracies to the baseline, seed by seed; of the seeds that both have."""
+    """Differences of accuracies to the baseline, over the seeds that both have."""
 
 
 def quantities(experiment: Experiment) -> tuple[str, ...]:
-    """What the columns of a table measure."""
+    """Return the quantities of a table's columns."""
     found: list[str] = []
     if "accuracy" in experiment.columns:
         found += ["lfw", "cfp_fp", "agedb_30"] if experiment.data.name == "faces" else ["accuracy"]
@@ -98,7 +98,7 @@ def quantities(experiment: Experiment) -> tuple[str, ...]:
 
 
 def rows_of(experiment: Experiment, jobs: Sequence[Job], results: Mapping[str, Result]) -> list[Row]:
-    """The rows of a table, network by network, of the runs that are done.
+    """Return the rows of a table, network by network, of the runs that are done.
 
     Args:
         experiment: the table.
@@ -132,7 +132,7 @@ def _by_seed(jobs: Sequence[Job], results: Mapping[str, Result], network: str, a
 
 
 def _values(name: str, whole: Mapping[int, Result], paired: Mapping[int, tuple[Result, Result]]) -> list[float]:
-    """One figure a seed, of the seeds that have it."""
+    """Return one figure a seed, of the seeds that have it."""
     if name == "time_ratio":
         return _ratios(paired, lambda one: one.batch_seconds)
     if name == "memory_ratio":
@@ -148,7 +148,7 @@ def _values(name: str, whole: Mapping[int, Result], paired: Mapping[int, tuple[R
 
 
 def _ratios(paired: Mapping[int, tuple[Result, Result]], figure: Callable[[Result], float | None]) -> list[float]:
-    """Of pairs of one machine only."""
+    """Return the ratios of pairs that ran on one machine."""
     found = []
     for a, b in paired.values():
         over, under = figure(a), figure(b)
@@ -166,7 +166,7 @@ def _machine(result: Result) -> tuple[object, ...]:
 
 
 def published(path: Path = PUBLISHED) -> Figures:
-    """The paper's figures and where each was verified, by experiment, network, arm and quantity.
+    """Return the paper's figures and where each was verified, by experiment, network, arm and quantity.
 
     None where the paper has a figure that could not be verified.
 
@@ -196,7 +196,7 @@ def _key(experiment: Experiment, row: Row, name: str) -> tuple[str, ...]:
 def as_markdown(
     experiment: Experiment, rows: Sequence[Row], *, smoke: bool, machines: Sequence[str], command: str
 ) -> str:
-    """The table as a page: what it is, its rows, what was assumed, what it was measured on."""
+    """Return the table as Markdown, with its assumptions and the machines of the runs."""
     figures = published()
     names = quantities(experiment)
     own = [name for name in names if any(row.values[name] or _key(experiment, row, name) in figures for row in rows)]
@@ -253,7 +253,7 @@ def _is_accuracy(name: str) -> bool:
 
 
 def _is_compared(experiment: Experiment, name: str, figures: Figures) -> bool:
-    """Whether the paper's figure stands beside ours: of accuracies always, of others where one was verified."""
+    """Return True for accuracies, and for quantities of which a figure of the paper was verified."""
     return _is_accuracy(name) or any(
         figure is not None and (key[0], key[3]) == (experiment.name, name) for key, figure in figures.items()
     )
@@ -276,7 +276,7 @@ def _title(name: str) -> str:
 
 
 def layers_as_csv(experiment: Experiment, jobs: Sequence[Job], results: Mapping[str, Result], *, smoke: bool) -> str:
-    """Supplement D: the minimal angle of every layer of every network, mean over seeds, degrees; with its bound."""
+    """Return Supplement D as CSV: minimal angle of every layer, mean over seeds, and its bound; degrees."""
     stream = io.StringIO()
     out = csv.writer(stream, lineterminator="\n")
     head = ["experiment", "network", "arm", "layer", "rows", "d", "min_angle", "standard_error", "seeds", "bound"]
@@ -296,7 +296,7 @@ def layers_as_csv(experiment: Experiment, jobs: Sequence[Job], results: Mapping[
 
 
 def as_csv(experiment: Experiment, rows: Sequence[Row], *, smoke: bool) -> str:
-    """A line for every network, arm and quantity that was measured."""
+    """Return as CSV a line for every network, arm and quantity that was measured."""
     stream = io.StringIO()
     out = csv.writer(stream, lineterminator="\n")
     head = ["experiment", "network", "arm", "coef", "place", "quantity", "mean", "standard_error", "seeds"]

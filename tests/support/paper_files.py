@@ -1,4 +1,4 @@
-"""What the tests of the paper's readers share."""
+"""Files and checks that the tests of the paper's readers share."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ JPEG = generated.encoded(np.random.default_rng(0).integers(0, 256, (64, 64, 3)).
 
 
 def one_line(error, *words):
-    """An error that was raised is one line, and says these words."""
+    """Check that an error is one line and contains these words."""
     said = str(error.value)
     assert "\n" not in said
     for word in words:
@@ -20,11 +20,11 @@ def one_line(error, *words):
 
 
 def maps(folder):
-    """Files of decoded images in a folder, whole or not."""
+    """Return the files of decoded images in a folder, complete or not."""
     return sorted(Path(folder).glob(".tammes-*"))
 
 
 def pillow(path):
-    """What Pillow makes of a file, in colour."""
+    """Return the pixels of a file as Pillow decodes them, in colour."""
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB")).transpose(2, 0, 1)

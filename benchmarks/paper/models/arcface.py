@@ -53,7 +53,7 @@ class MarginHead(nn.Module):
         cos(theta + m) = cos(m) u.v - sin(m) |u - v| |u + v| / 2
 
     needs no clamp and its gradient stays finite at 0 and pi. Beyond `theta = pi - m`, where cos(theta + m) rises
-    again, the authors' release takes `cos(theta) - m sin(m)`, and so do we.
+    again, the authors' release takes `cos(theta) - m sin(m)`, and so does this module.
 
     Args:
         width: of the embeddings.

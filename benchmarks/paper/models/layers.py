@@ -1,4 +1,4 @@
-"""What the networks share: a name for every layer with rows, shortcuts without parameters, how weights begin."""
+"""Parts that the networks share: names of layers, shortcuts without parameters, initial weights."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Network(nn.Module, abc.ABC):
     """A network for square images whose convolutions and linear layers all have a name in the tables."""
 
     image_size: ClassVar[int] = 32
-    """Pixels a side that the paper feeds it."""
+    """Pixels a side of the images in the paper."""
     least_size: ClassVar[int] = 1
-    """Fewest pixels a side that leave it something to look at in its last layer."""
+    """Fewest pixels a side that leave a pixel in the last layer."""
 
     @abc.abstractmethod
     def named_layers(self) -> Iterator[tuple[str, nn.Module]]:
-        """Every convolution and linear layer in order, under its name.
+        """Yield every convolution and linear layer in order, with its name.
 
         `Ls-k` is the k-th convolution of the s-th resolution, `Stem` what comes before the first, `Ss` the
         1 x 1 convolution of a shortcut into resolution s, `Ts` the transition out of it, `Embed` the layer that
@@ -51,13 +51,13 @@ class Decimate(nn.Module):
 
 
 def conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
-    """A 3 x 3 convolution without bias that keeps the size, or divides it by its stride."""
+    """Return a 3 x 3 convolution without bias that keeps the size, or divides it by its stride."""
     return nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
 
 
 @torch.no_grad()
 def initialise_(model: nn.Module, linear_deviation: float | None = 0.01) -> None:
-    """Weights as He et al. (2015) draw them, by fan-out: deviation sqrt(2 / (k k outputs)); biases zero.
+    """Initialise the weights as He et al. (2015), by fan-out: deviation sqrt(2 / (k k outputs)); biases zero.
 
     Args:
         model: batch norms are left as they are made: 1 and 0.

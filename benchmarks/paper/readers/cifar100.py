@@ -34,7 +34,7 @@ _RECORD = 2 + _PIXELS  # the coarse label, the fine one, the pixels
 
 
 def find(data: Path) -> Path:
-    """Where CIFAR-100 lies under a folder; the folder or the archive itself may be given too.
+    """Return where CIFAR-100 lies under a folder; the folder or the archive itself may be given too.
 
     Raises:
         FileAccessError: if it does not.
@@ -52,7 +52,7 @@ def _fits(path: Path) -> bool:
 
 
 def read(path: Path) -> tuple[Images, Images]:
-    """The training and the test images.
+    """Return the training and the test images.
 
     Args:
         path: as `find` gives it.
@@ -88,7 +88,7 @@ def _read(where: Path, contents: Mapping[str, bytes], names: tuple[str, ...]) ->
 
 
 def _entries(path: Path, content: bytes, *names: str) -> list[Any]:
-    """What a pickled dict holds under some names, which Python 2 writes as bytes."""
+    """Return the values of a pickled dict under some names, which Python 2 writes as bytes."""
     table = loads(content, path)
     if type(table) is not dict:
         raise FileFormatError(path, f"a pickle of a {type(table).__name__}, not of a dict")

@@ -1,4 +1,4 @@
-"""Files and archives of files into memory: never extracted, never more of them than was agreed."""
+"""Read files and members of archives into memory, without extraction and within limits of size."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DAMAGE = (tarfile.TarError, OSError, EOFError, ValueError, ArithmeticError, Loo
 
 
 def find_first(data: Path, names: Iterable[str], fits: Callable[[Path], bool], what: str, remedy: str = "") -> Path:
-    """The first of the names under a folder that fits, else the folder (or file) itself if that fits.
+    """Return the first of the names under a folder that fits, else the folder (or file) itself if that fits.
 
     Raises:
         FileAccessError: if there is no such folder, or nothing in it fits.
@@ -38,12 +38,12 @@ def find_first(data: Path, names: Iterable[str], fits: Callable[[Path], bool], w
 
 
 def is_archive(path: Path) -> bool:
-    """Whether it is a file that is called an archive."""
+    """Return True for a file with the name of an archive."""
     return path.name.lower().endswith(_ARCHIVES) and path.is_file()
 
 
 def content_of(path: Path, limit: int = LIMIT) -> bytes:
-    """The bytes of a regular file that is neither empty nor too large.
+    """Return the bytes of a regular file that is neither empty nor too large.
 
     Raises:
         FileAccessError: if it cannot be read.
@@ -55,7 +55,7 @@ def content_of(path: Path, limit: int = LIMIT) -> bytes:
 
 
 def members_of(path: Path, wanted: Iterable[str], limit: int = LIMIT) -> dict[str, bytes]:
-    """The content of some files of a `.tar`, `.tar.gz` or `.tgz`; those that are not there are left out.
+    """Return the content of some files of a `.tar`, `.tar.gz` or `.tgz`; those that are not there are left out.
 
     The archive is read once from front to back, to its very end, so that one that was cut off or changed is found
     out. Names are compared and never used as paths: what else the archive holds, and wherever it points, is skipped.
@@ -112,7 +112,7 @@ def _member(
 
 
 class _Bounded:
-    """A stream that ends in an error where there is more of it than was agreed."""
+    """A stream that raises an error beyond a number of bytes."""
 
     def __init__(self, stream: BinaryIO, path: Path, limit: int) -> None:
         self.stream = stream

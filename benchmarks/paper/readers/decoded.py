@@ -1,4 +1,4 @@
-"""JPEGs and PNGs decoded once, into a file of bytes that is mapped into memory ever after."""
+"""Decode JPEGs and PNGs once, into a file of pixels that later calls map into memory."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 _VERSION = "1"  # of what a map holds; another one is decoded anew
 _AT_A_TIME = 128  # images between two looks at the progress
-_SHOWN = 1_000  # images from which decoding takes long enough to be watched
+_SHOWN = 1_000  # images from which decoding takes long enough for a progress bar
 _MANY = 8  # threads; Pillow decodes without the lock of the interpreter
 
 Picture = tuple[bytes, str | Path]
-"""A file in memory, and what it is called."""
+"""A file in memory, and its name."""
 
 
 def decode(content: bytes, name: str | Path, size: int) -> NDArray[np.uint8]:
-    """The pixels of a JPEG or PNG, `(3, size, size)`; grey ones and palettes become red, green and blue.
+    """Return the pixels of a JPEG or PNG, `(3, size, size)`; grey ones and palettes become red, green and blue.
 
     Raises:
         FileFormatError: if it is damaged, of another format, or of another size.
     """
     try:
         with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
-            width, height = image.size  # told by its head: what is too large is not decoded
+            width, height = image.size  # from the header: an image that is too large is not decoded
             pixels = np.asarray(image.convert("RGB")) if width == height == size else None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise FileFormatError(name, f"an image far too large, not of {size} x {size}") from None
@@ -64,7 +64,7 @@ def decode(content: bytes, name: str | Path, size: int) -> NDArray[np.uint8]:
 
 
 def digest_of_files(paths: Iterable[Path], root: Path) -> str:
-    """Of names under the root, sizes and times of change: what is decoded again when a file is replaced.
+    """Return the SHA-256 of names under the root, sizes and times of change, which differs when a file is replaced.
 
     Raises:
         FileAccessError: if one of them is not there.
@@ -89,21 +89,25 @@ def memory_map(
     beside: Path,
     name: str,
     cache: Path | None = None,
+    console: Console | None = None,
+    shown_from: int = _SHOWN,
 ) -> NDArray[np.uint8]:
-    """All images, `(count, 3, size, size)`, mapped from a file that is written at the first call.
+    """Return all images, `(count, 3, size, size)`, mapped from a file that is written at the first call.
 
     The file is `.tammes-NAME-KEY.npy`, whole or not there at all. Processes that come at the same time wait for the
     one that decodes; where the system has no locks each decodes, and either result is the same.
 
     Args:
         count: number of images, at least one.
-        picture: the file of the k-th, in memory, and what it is called.
+        picture: the file of the k-th image, in memory, and its name.
         size: pixels a side.
         digest: of the files; another one means other images.
         beside: the folder for the file, if it can be written.
         name: begins the name of the file.
         cache: the folder for it otherwise; `tammes` in the user's folder of caches by default. If it is given, it
             comes first.
+        console: of the progress bar, shown in a terminal only; stderr by default.
+        shown_from: number of images from which there is a progress bar.
 
     Raises:
         FileAccessError: if neither folder can be written, or the disk is too small.
@@ -119,10 +123,11 @@ def memory_map(
             return found
     folder = _writable(folders, count * 3 * size * size)
     path = folder / f".tammes-{name}-{key}.npy"
-    with _alone(folder):
+    with _locked(folder):
         found = _mapped(path, shape)  # another process was faster
         if found is None:
-            _write(path, shape, picture, name)
+            progress = _progress(console, shown=count >= shown_from)
+            _write(path, shape, picture, name, progress)
             found = _mapped(path, shape)
     if found is None:
         raise FileAccessError(path, "cannot be read back", "Is the disk full?")
@@ -130,7 +135,7 @@ def memory_map(
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
-    """The map in a file; None if there is none, or it is not whole."""
+    """Return the map in a file; None if there is none, or it is incomplete."""
     try:
         found = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
@@ -139,7 +144,7 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
 
 
 def _writable(folders: Iterable[Path], need: int) -> Path:
-    """The first folder in which a file can be made, and that has room for it."""
+    """Return the first folder that is writable and has room for the file."""
     reasons = []
     for folder in folders:
         try:
@@ -157,8 +162,8 @@ def _writable(folders: Iterable[Path], need: int) -> Path:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time; the system takes the lock back from one that ends."""
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold an exclusive lock; the system releases that of a process that ends."""
     if fcntl is None:
         yield
         return
@@ -171,14 +176,16 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _write(path: Path, shape: tuple[int, ...], picture: Callable[[int], Picture], name: str) -> None:
-    """Decode into a temporary file beside, which is renamed when it is whole."""
+def _write(
+    path: Path, shape: tuple[int, ...], picture: Callable[[int], Picture], name: str, progress: Progress
+) -> None:
+    """Decode into a temporary file beside, which is renamed when it is complete."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
     os.close(handle)
     try:
         target = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
         _reserve(Path(temporary))
-        _decode_all(target, picture, name)
+        _decode_all(target, picture, name, progress)
         target.flush()
         del target
         Path(temporary).chmod(0o644)
@@ -192,7 +199,7 @@ def _write(path: Path, shape: tuple[int, ...], picture: Callable[[int], Picture]
 
 
 def _reserve(path: Path) -> None:
-    """Take the room on the disk: writing to a map of a file for which there is none would end the process."""
+    """Reserve the disk space: without it, writing to the map would end the process."""
     if not hasattr(os, "posix_fallocate"):
         return
     with path.open("r+b") as stream:
@@ -203,19 +210,25 @@ def _reserve(path: Path) -> None:
                 raise
 
 
-def _decode_all(target: NDArray[np.uint8], picture: Callable[[int], Picture], name: str) -> None:
+def _progress(console: Console | None, *, shown: bool) -> Progress:
+    """Return the progress bar, disabled unless it is to be shown in a terminal."""
+    console = Console(stderr=True) if console is None else console
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not (shown and console.is_terminal))
+
+
+def _decode_all(target: NDArray[np.uint8], picture: Callable[[int], Picture], name: str, progress: Progress) -> None:
+    """Decode all images on a pool of threads."""
+
     def decode_some(start: int) -> int:
         stop = min(start + _AT_A_TIME, len(target))
         for number in range(start, stop):
             target[number] = decode(*picture(number), target.shape[-1])
         return stop - start
 
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    watched = console.is_terminal and len(target) >= _SHOWN
     pool = ThreadPoolExecutor(min(_MANY, os.cpu_count() or 1))
     try:
-        with Progress(*columns, console=console, transient=True, disable=not watched) as progress:
+        with progress:
             task = progress.add_task(f"decoding {name}", total=len(target))
             for done in pool.map(decode_some, range(0, len(target), _AT_A_TIME)):
                 progress.advance(task, done)

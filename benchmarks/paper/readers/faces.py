@@ -25,7 +25,7 @@ _NAMES = ("faces", "casia-webface", "CASIA-WebFace", "faces_webface_112x112", "w
 
 
 def find(data: Path) -> Path:
-    """Where the folders of persons lie under a folder; the folder of them itself may be given too.
+    """Return where the folders of persons lie under a folder; the folder of them itself may be given too.
 
     Raises:
         FileAccessError: if there are none.
@@ -39,7 +39,7 @@ def _has_persons(path: Path) -> bool:
 
 
 def read(path: Path, cache: Path | None = None) -> Images:
-    """The faces; the persons are the classes, by the names of their folders.
+    """Return the faces; the persons are the classes, by the names of their folders.
 
     Args:
         path: as `find` gives it.

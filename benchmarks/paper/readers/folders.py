@@ -15,7 +15,7 @@ _LIMIT = 16 << 20  # bytes of the file of one image
 
 
 def images_in(folder: Path) -> list[Path]:
-    """The images in a folder, not below it, by name; hidden files are none.
+    """Return the images in a folder, not below it, by name; hidden files are none.
 
     Raises:
         FileAccessError: if it cannot be read.
@@ -24,7 +24,7 @@ def images_in(folder: Path) -> list[Path]:
 
 
 def folders_in(folder: Path) -> list[Path]:
-    """The folders in a folder, by name; hidden ones are none.
+    """Return the folders in a folder, by name; hidden ones are none.
 
     Raises:
         FileAccessError: if it cannot be read.
@@ -42,7 +42,7 @@ def _entries(folder: Path, *, files: bool) -> list[str]:
 
 
 def of_class(folder: Path, *inside: str) -> list[Path]:
-    """The images of one class: in the folder, or in one of those inside it.
+    """Return the images of one class: in the folder, or in one of those inside it.
 
     Raises:
         FileAccessError: if there is no such folder.
@@ -59,5 +59,5 @@ def of_class(folder: Path, *inside: str) -> list[Path]:
 
 
 def picture(path: Path) -> Picture:
-    """The file of an image, and its name."""
+    """Return the file of an image, and its name."""
     return content_of(path, _LIMIT), path

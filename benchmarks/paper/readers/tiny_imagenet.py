@@ -38,7 +38,7 @@ _TEXT = 64 << 20  # bytes of a list
 
 
 def find(data: Path) -> Path:
-    """Where it lies under a folder; the folder `tiny-imagenet-200` itself may be given too.
+    """Return where tiny-imagenet-200 lies under a folder; the folder `tiny-imagenet-200` itself may be given too.
 
     Raises:
         FileAccessError: if it does not.
@@ -51,7 +51,7 @@ def find(data: Path) -> Path:
 
 
 def read(path: Path, cache: Path | None = None) -> tuple[Images, Images]:
-    """The training and the validation images.
+    """Return the training and the validation images.
 
     Args:
         path: as `find` gives it.
@@ -95,7 +95,7 @@ def _ids(path: Path) -> list[str]:
 
 
 def _words(path: Path) -> dict[str, str]:
-    """What the classes are called; nobody depends on it, so that the file may be missing."""
+    """Return the names of the classes in words; the file may be missing, since they are only shown."""
     if not path.is_file():
         return {}
     parts = [line.partition("\t") for line in _lines(path)]
@@ -103,7 +103,7 @@ def _words(path: Path) -> dict[str, str]:
 
 
 def _annotated(folder: Path, ids: list[str]) -> dict[str, list[Path]]:
-    """The validation images of every class, by the list that says which is which."""
+    """Return the validation images of every class, by the list of annotations."""
     source = folder / _ANNOTATIONS
     found: dict[str, list[Path]] = {one: [] for one in ids}
     there = {image.name for image in images_in(folder / "images")} if (folder / "images").is_dir() else set()

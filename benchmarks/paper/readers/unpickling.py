@@ -1,8 +1,8 @@
-"""Pickles of data: NumPy arrays and builtins come out, and nothing that the file holds is ever run.
+"""Read pickles of plain data, NumPy arrays and builtins, without running anything that the file holds.
 
 A pickle is a program. `pickle.Unpickler`, even with a narrow `find_class`, still builds what the program asks for: it
 sets attributes of what it was allowed to name, reserves as much memory as a number in the file says, and hashes keys
-nested deep enough to overflow the stack. So the file is read by `pickletools`, which only tells instructions apart,
+nested deep enough to overflow the stack. So the file is read by `pickletools`, which only separates the instructions,
 and a machine of the few instructions that data needs carries them out. It knows seven names, none of which is
 looked up anywhere: each stands for a few lines in this file. Everything else is refused by its name.
 
@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 from tammes.base.errors import FileFormatError
 
-__all__ = ["STEPS", "loads"]
+__all__ = ["MAX_INSTRUCTIONS", "loads"]
 
-STEPS = 5_000_000
-"""Instructions that a file may hold; CIFAR-100 has some 200,000. An empty list is one byte of a file, 56 in memory."""
+MAX_INSTRUCTIONS = 5_000_000
+"""Default limit; CIFAR-100 has some 200,000. An empty list is one byte of a file, and 56 in memory."""
 
 _DTYPE = re.compile(r"[|<>=]?(?:b1|[iu][1248]|f[248])")
 _TEXT = {"UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"}
@@ -53,11 +53,11 @@ _PLAIN = (type(None), bool, int, float, str, bytes, np.ndarray, np.generic)
 
 
 class _Mark:
-    """Where the items of a list, tuple or dict begin on the stack."""
+    """Marks where the items of a list, tuple or dict begin on the stack."""
 
 
 class _Name:
-    """One of the few names that a file may say; an argument or a function, never a part of what comes out."""
+    """One of the few names that a file may use, as an argument or a function; never part of the result."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -74,23 +74,26 @@ class _Unfinished:
 
 
 class _RefusedError(Exception):
-    """Why a file is not read, to be told with its name."""
+    """The reason why a file is refused; the message adds its name."""
 
 
-def loads(content: bytes, source: str | Path) -> Any:
-    """What a pickle holds: None, truth values, numbers, text, bytes, lists, tuples, dicts and NumPy arrays of numbers.
+def loads(content: bytes, source: str | Path, *, max_instructions: int = MAX_INSTRUCTIONS) -> Any:
+    """Return the content of a pickle of plain data.
+
+    Plain are None, truth values, numbers, text, bytes, lists, tuples, dicts and NumPy arrays of numbers.
 
     Memory stays below a small multiple of the size of the content, which the caller bounds.
 
     Args:
         content: a pickle of any protocol, also of Python 2.
         source: where it is from; errors begin with it.
+        max_instructions: the most that are carried out.
 
     Raises:
         FileFormatError: if it is damaged, or names or does anything that data needs not.
     """
     try:
-        return _Machine(content).run()
+        return _Machine(content, max_instructions).run()
     except _RefusedError as error:
         reason = f"not a pickle of plain data: {error}"
     except (ValueError, OverflowError, EOFError, IndexError, KeyError, TypeError, AttributeError) as error:
@@ -104,16 +107,17 @@ def loads(content: bytes, source: str | Path) -> Any:
 class _Machine:
     """The stack and the memo of one file."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, max_instructions: int) -> None:
         self.content = content
+        self.max_instructions = max_instructions
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
         self.encoded = 0  # bytes made from text so far: a memoised text must not be made into bytes again and again
 
     def run(self) -> Any:
         for steps, (opcode, argument, position) in enumerate(pickletools.genops(self.content)):
-            if steps >= STEPS:
-                raise _RefusedError(f"it holds more than {STEPS:,} instructions")
+            if steps >= self.max_instructions:
+                raise _RefusedError(f"it holds more than {self.max_instructions:,} instructions")
             if opcode.name == "STOP":
                 end = int(position or 0) + 1
                 if end != len(self.content):
@@ -191,7 +195,7 @@ class _Machine:
         return items
 
     def marked(self) -> list[Any]:
-        """All above the last mark, which goes too."""
+        """Pop all above the last mark, and the mark."""
         for depth in range(len(self.stack) - 1, -1, -1):
             if isinstance(self.stack[depth], _Mark):
                 items = self.stack[depth + 1 :]
@@ -293,7 +297,7 @@ def dtype_of(value: Any) -> np.dtype[Any]:
 
 
 def array(dtype: np.dtype[Any], shape: Any, content: Any, order: Any) -> NDArray[Any]:
-    """A view of the bytes, after checking that there are as many as the shape says."""
+    """Return a view of the bytes, after checking that there are as many as the shape says."""
     if type(shape) is not tuple or len(shape) > 16 or not all(type(k) is int and 0 <= k < 2**48 for k in shape):
         raise _RefusedError("it holds an array whose shape is none")
     if type(content) is not bytes:

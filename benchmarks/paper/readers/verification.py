@@ -16,7 +16,8 @@ from benchmarks.paper.images import Pairs
 from benchmarks.paper.readers.contents import content_of, find_first
 from benchmarks.paper.readers.decoded import memory_map
 from benchmarks.paper.readers.unpickling import loads
-from tammes.base.errors import FileFormatError, UnknownNameError
+from tammes.base.errors import FileFormatError
+from tammes.base.validation import check_name
 
 __all__ = ["NAMES", "SIZE", "find", "read"]
 
@@ -30,15 +31,13 @@ _LIMIT = 1 << 30  # bytes of a file
 
 
 def find(data: Path, name: str = "lfw") -> Path:
-    """Where a set lies under a folder; the file itself may be given too.
+    """Return where a set lies under a folder; the file itself may be given too.
 
     Raises:
         UnknownNameError: if there is no set of this name.
         FileAccessError: if it is not there.
     """
-    if name not in NAMES:
-        raise UnknownNameError("name", name, NAMES)
-    wanted = f"{name}.bin"
+    wanted = f"{check_name('name', name, NAMES)}.bin"
     remedy = "It comes with the data sets of InsightFace."
     return find_first(
         data, [f"{folder}{wanted}" for folder in _FOLDERS], lambda path: path.is_file(), f"{wanted}", remedy
@@ -46,7 +45,7 @@ def find(data: Path, name: str = "lfw") -> Path:
 
 
 def read(path: Path, cache: Path | None = None) -> Pairs:
-    """The pairs, in the order of the file: its tenths are the folds.
+    """Return the pairs, in the order of the file: its tenths are the folds.
 
     Args:
         path: as `find` gives it.
@@ -86,7 +85,7 @@ def _lists(path: Path, document: Any) -> tuple[list[bytes], NDArray[np.bool_]]:
 
 
 def _bytes(path: Path, number: int, picture: Any) -> bytes:
-    """Some of these files hold arrays of bytes instead of bytes."""
+    """Return the bytes of a picture; some of these files hold arrays in place of bytes."""
     if isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.ndim == 1:
         return picture.tobytes()
     if type(picture) is not bytes:

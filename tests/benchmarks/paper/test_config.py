@@ -168,7 +168,7 @@ def changed(tmp_path, old, new, count=1):
         ('title = "Table 3', 'tilte = "Table 3', "`tilte` must be one of"),
     ],
 )
-def test_a_wrong_value_is_told_by_key_requirement_and_value(tmp_path, old, new, words):
+def test_a_wrong_value_is_refused_with_key_requirement_and_value(tmp_path, old, new, words):
     with pytest.raises(FileFormatError) as caught:
         config.read(changed(tmp_path, old, new))
     message = str(caught.value)

@@ -310,12 +310,13 @@ def test_an_interruption_leaves_nothing(tiny, monkeypatch):
     assert maps(tiny) == []
 
 
-def test_many_images_are_counted_in_a_terminal(tmp_path, monkeypatch):
+def test_many_images_are_counted_in_a_terminal(tmp_path):
     stream = io.StringIO()
     console = decoded.Console(file=stream, force_terminal=True, width=100)
-    monkeypatch.setattr(decoded, "Console", lambda stderr: console)
-    monkeypatch.setattr(decoded, "_SHOWN", 10)
     content = generated.encoded(np.zeros((8, 8, 3), np.uint8))
-    decoded.memory_map(300, lambda k: (content, "x"), 8, digest="x", beside=tmp_path, name="faces")
+    options = {"name": "faces", "console": console, "shown_from": 300}
+    decoded.memory_map(299, lambda k: (content, "x"), 8, digest="few", beside=tmp_path, **options)
+    assert stream.getvalue() == ""
+    decoded.memory_map(300, lambda k: (content, "x"), 8, digest="many", beside=tmp_path, **options)
     assert "decoding faces" in stream.getvalue()
     assert "300/300" in stream.getvalue()

@@ -179,7 +179,7 @@ def test_what_is_done_is_not_done_again(tmp_path, capsys):
     reports.run_all(experiment, jobs, found, ProcessGroup(), settings)  # needs no data, since nothing is to be done
 
 
-def test_results_on_other_images_are_told_before_any_work(tmp_path):
+def test_results_on_other_images_are_refused_before_any_work(tmp_path):
     jobs = jobs_of(shrunk(2), [0])[:2]
     found, settings = runs.Store(tmp_path), reports.Settings(tmp_path)
     reports.run_all(shrunk(2), jobs[:1], found, ProcessGroup(), settings, tiny.dataset(16))
@@ -188,7 +188,7 @@ def test_results_on_other_images_are_told_before_any_work(tmp_path):
     assert not found.has(jobs[1])
 
 
-def test_a_bar_tells_loss_accuracy_and_angles(job):
+def test_a_bar_shows_loss_accuracy_and_angles(job):
     line = {"epoch": 0, "loss": 2.1, "measures": {"accuracy": 43.125}, "angles": {"L3-3": 71.24, "Classify": None}}
     assert progress.summary(line, ["L3-3", "Classify"]) == "loss 2.100, accuracy 43.12 %, L3-3 71.2°"
     schedule = Schedule(job.recipe, 16)
@@ -250,9 +250,9 @@ def call(*words):
 def test_one_command_runs_a_table_and_does_it_once(own, data, tmp_path, capsys):
     words = (own, "--data", data, "--out", tmp_path / "out", "--seeds", 1, "--device", "cpu")
     assert call(*words) == 0
-    told = capsys.readouterr()
-    assert "2 of 2 runs to do" in told.err
-    assert str(tmp_path / "out" / "mine.md") in told.out
+    output = capsys.readouterr()
+    assert "2 of 2 runs to do" in output.err
+    assert str(tmp_path / "out" / "mine.md") in output.out
     page = (tmp_path / "out" / "mine.md").read_text()
     assert "| resnet20 | MMA | 0.07 | 1 |" in page
     assert "--seeds 1" in page
@@ -306,13 +306,13 @@ def test_a_stopped_command_says_how_to_go_on(own, data, tmp_path, capsys, monkey
     assert len(list((tmp_path / "out" / "runs").glob("*.json"))) == 2
 
 
-def test_a_dry_run_does_nothing_and_tells_the_cost(own, tmp_path, capsys, monkeypatch):
+def test_a_dry_run_executes_nothing_and_prints_the_cost(own, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(cost, "measure", lambda job, device, images, **_: cost.Cost(0.1, 100, None, 8))
     assert call(own, "--dry-run", "--out", tmp_path / "out", "--seeds", 3, "--device", "cpu") == 0
-    told = capsys.readouterr().out
-    assert told.count("| resnet20_") == 6
-    assert "6 of 6 runs to do: about 60 s on" in told
-    assert "An estimate" in told
+    output = capsys.readouterr().out
+    assert output.count("| resnet20_") == 6
+    assert "6 of 6 runs to do: about 60 s on" in output
+    assert "An estimate" in output
     assert not (tmp_path / "out").exists()
 
 
@@ -334,7 +334,7 @@ def test_a_dry_run_does_nothing_and_tells_the_cost(own, tmp_path, capsys, monkey
         (["table3", "--dry-run", "--device", "cpu", "--amp", "fp16"], 1, "`amp` must be off or bf16 on the CPU"),
     ],
 )
-def test_a_wrong_command_is_told_in_one_line(words, status, said, capsys, tmp_path, monkeypatch):
+def test_a_wrong_command_is_refused_in_one_line(words, status, said, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     try:
         found = call(*words)
@@ -347,7 +347,7 @@ def test_a_wrong_command_is_told_in_one_line(words, status, said, capsys, tmp_pa
 
 
 @pytest.mark.parametrize("words", [("--data", "."), ("--report",), ("--smoke",)])
-def test_results_that_cannot_be_written_are_told_in_one_line(words, own, tmp_path, capsys, monkeypatch):
+def test_results_that_cannot_be_written_are_refused_in_one_line(words, own, tmp_path, capsys, monkeypatch):
     """Before the data are read: in this folder there are none."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "taken").write_text("a file")

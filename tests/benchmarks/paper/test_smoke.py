@@ -1,4 +1,4 @@
-"""The rehearsal of the paper's experiments: that it is of everything, and (slowly) that it passes."""
+"""The smoke run of the paper's experiments: that it covers everything, and (slowly) that it passes."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def jobs():
     return {job.name: job for experiment in smoke.experiments() for job in smoke.jobs_for(experiment)}
 
 
-def test_each_network_meets_each_regulariser_for_two_epochs():
+def test_each_network_is_trained_with_each_regulariser_for_two_epochs():
     found = jobs().values()
     losses = {"none", "mma", "mhe-0", "mhe-2", "orthogonal"}
     assert {(job.network, job.arm.loss) for job in found if job.network in CLASSIFIERS} == {
@@ -37,7 +37,7 @@ def test_each_network_meets_each_regulariser_for_two_epochs():
         assert job.smoke
 
 
-def test_every_table_is_rehearsed_with_all_that_it_compares():
+def test_the_smoke_run_covers_all_arms_of_every_table():
     found = {one.name: one for one in smoke.experiments()}
     for name in config.EXPERIMENTS:
         whole = config.load(name)
@@ -47,7 +47,7 @@ def test_every_table_is_rehearsed_with_all_that_it_compares():
     assert {arm.coef for arm in found["figure3"].arms} == {0.0, *smoke.SWEPT}
 
 
-def test_a_rehearsal_does_not_replace_results(tmp_path, capsys):
+def test_a_smoke_run_does_not_replace_results(tmp_path, capsys):
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "vgg19-bn_baseline_seed0_00000000.json").write_text("{}")
     assert command.main(["--smoke", "--out", str(tmp_path)]) == 1
@@ -59,7 +59,7 @@ def test_a_rehearsal_does_not_replace_results(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_the_rehearsal_passes_and_every_file_says_what_it_is(tmp_path):
+def test_the_smoke_run_passes_and_every_file_says_what_it_is(tmp_path):
     """Minutes: all networks, all regularisers, a run that is killed (SIGKILL) and resumed, all tables and figures."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.paper", "--smoke", "--out", tmp_path],

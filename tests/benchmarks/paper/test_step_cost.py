@@ -1,4 +1,4 @@
-"""What MMA adds to a training step: whose turn it is, the arithmetic of the report, what a run keeps."""
+"""The cost of MMA in a training step: the order of the steps, the arithmetic of the report, what a run stores."""
 
 import json
 
@@ -43,11 +43,11 @@ def test_what_was_not_measured_has_no_figure():
         assert cells(report, "CUDA", form) == ["not measured", "", "", "", ""]
         assert cells(report, "CPU", form)[3:] == ["not measured", ""]
     other = step_cost.markdown({"cpu": measured([1.0] * 3, [1.0] * 3, model="resnet20")})
-    assert cells(other, "CPU", "MMA at every step")[2] == ""  # nothing is demanded of other networks
+    assert cells(other, "CPU", "MMA at every step")[2] == ""  # targets are for the standard network
     assert "--model resnet20" in other
 
 
-def test_kinds_of_step_take_turns():
+def test_kinds_of_step_alternate_and_rotate():
     calls = []
     steps = {name: (lambda name=name: calls.append(name)) for name in step_cost.FORMS}
     columns = step_cost.alternate(steps, "cpu", 3)
@@ -101,7 +101,7 @@ def test_memory_is_that_of_a_process_of_its_own():
     assert mib[256] > 4 * mib[32]
 
 
-def test_a_process_that_fails_is_told_in_its_own_words(monkeypatch):
+def test_the_error_of_a_failed_process_is_its_last_line(monkeypatch):
     failed = step_cost.subprocess.CompletedProcess([], 1, "", "Traceback\n  ...\nOutOfMemoryError: no more\n")
     monkeypatch.setattr(step_cost.subprocess, "run", lambda *_, **__: failed)
     with pytest.raises(TammesError, match=r"^OutOfMemoryError: no more$"):

@@ -146,7 +146,7 @@ def test_seeds_without_a_partner_are_in_the_mean_and_not_in_the_difference():
     assert (row.differences["accuracy"].value, row.differences["accuracy"].count) == (11.0, 1)
 
 
-def test_a_run_that_diverged_is_told_and_is_in_no_mean():
+def test_a_run_that_diverged_is_counted_and_is_in_no_mean():
     jobs = jobs_of(TABLE3, range(2))
     results = {job.name: result(job, 50.0, diverged=job.seed == 0 and job.arm.loss == "mma") for job in jobs}
     shown = {one["regulariser"]: one for one in cells(page_of(TABLE3, jobs, results))}
@@ -247,7 +247,7 @@ def test_a_csv_has_the_figures_to_the_last_bit():
 
 
 @pytest.mark.slow
-def test_a_rehearsal_says_so_in_every_file(tmp_path):
+def test_every_file_of_a_smoke_run_says_so(tmp_path):
     jobs = jobs_of(TABLE3, [0], smoke=True)
     results = {job.name: result(job, 50.0) for job in jobs}
     paths = reports.write(tmp_path, TABLE3, jobs, results, "python")
@@ -386,15 +386,19 @@ def test_a_network_is_measured_once_and_a_term_whatever_its_coefficient(monkeypa
     ]  # fmt: skip
 
 
-def test_a_cost_is_scaled_from_the_images_that_were_measured(monkeypatch):
+def test_a_cost_is_scaled_from_the_images_that_were_measured():
     """A network of known seconds: 2 s for 16 images, 0.25 s for the term, 0.5 s for the optimiser."""
     import paper_processes as tiny
     import torch
 
     seconds = {"network": 2.0, "term": 0.25, "step": 0.5}
-    monkeypatch.setattr(cost, "_median", lambda work, device: (work(), seconds.get(work.__name__, 0.5))[1])
+
+    def timed(work, device):
+        work()
+        return seconds.get(work.__name__, 0.5)
+
     job = tiny.job("mma", batch=64, length=3)
-    found = cost.measure(job, torch.device("cpu"), 640, make=lambda: tiny.Tiny(100))
+    found = cost.measure(job, torch.device("cpu"), 640, make=lambda: tiny.Tiny(100), timed=timed)
     assert found.step_seconds == 2.0 * 64 / 16 + 0.75
     assert (found.steps, found.measured, found.peak_bytes) == (30, 16, None)
     assert found.seconds == 30 * found.step_seconds

@@ -347,7 +347,7 @@ def test_peak_memory_sees_what_was_taken_since():
     assert memory.read() < after
 
 
-def test_a_fingerprint_tells_pairs_apart_that_have_the_same_answers():
+def test_pairs_with_the_same_answers_have_different_fingerprints():
     whole, same = tiny.dataset(), np.arange(5) % 2 == 0
     faces = np.arange(5 * 3 * 8 * 8, dtype=np.int64).reshape(5, 3, 8, 8).astype(np.uint8)
     changed = faces.copy()
@@ -359,7 +359,7 @@ def test_a_fingerprint_tells_pairs_apart_that_have_the_same_answers():
     assert len({one.fingerprint for one in found}) == 3
 
 
-def test_a_fingerprint_tells_data_apart():
+def test_different_data_have_different_fingerprints():
     whole = tiny.dataset()
     assert whole.fingerprint == tiny.dataset().fingerprint
     pixels = whole.train.pixels.copy()

@@ -54,7 +54,7 @@ def test_a_threshold_lies_half_way():
     assert va.best_threshold(np.array([0.2, 1.0, 0.4]), np.array([True, False, True])) == pytest.approx(0.7)
 
 
-def test_neighbouring_floats_are_told_apart():
+def test_a_threshold_separates_neighbouring_floats():
     low = 1.0
     high = np.nextafter(low, 2.0)
     for swap in (False, True):
@@ -71,7 +71,7 @@ def test_all_or_none_the_same():
 
 
 @pytest.mark.parametrize("pairs", [50, 53])
-def test_folds_are_contiguous_and_judged_by_the_others(pairs):
+def test_folds_are_contiguous_and_take_the_threshold_of_the_others(pairs):
     distance, same = some(pairs, 3)
     found = va.ten_fold(distance, same)
     longer, start, expected = pairs % 10, 0, []
@@ -177,7 +177,7 @@ def test_a_memory_map_is_read(tmp_path):
     )
 
 
-def test_verify_tells_persons_apart():
+def test_verify_separates_persons():
     """Pictures of a person are its own picture with a little noise: every pair is judged rightly."""
     rng = np.random.default_rng(1)
     persons = rng.integers(40, 216, (40, 3, 4, 5))
@@ -213,7 +213,7 @@ def test_embeddings_without_a_direction_are_refused(bad):
         (np.ones(10), np.ones(10)),  # numbers are no answers
     ],
 )
-def test_pairs_that_cannot_be_judged(distance, same):
+def test_pairs_that_cannot_be_verified(distance, same):
     with pytest.raises(InvalidParameterError, match=r"`(distance|same)`"):
         va.ten_fold(distance, same)
 
