@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("target", nargs="?", help=f"one of: {', '.join(TARGETS)}; or a TOML file of your own")
     parser.add_argument("--data", type=Path, help="folder in which the data lie; docs/guide/paper.md says how")
-    parser.add_argument("--out", type=Path, help="folder of the results (paper_results; of a rehearsal paper_smoke)")
+    parser.add_argument("--out", type=Path, help="folder of the results (paper_results; of a smoke run paper_smoke)")
     parser.add_argument("--seeds", type=int, default=3, metavar="K", help="runs of each kind, seeds 0 to K - 1 (3)")
     parser.add_argument("--networks", metavar="A,B", help="only these networks of the table")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="cuda where there is one")
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--dry-run", action="store_true", help="print the runs and what they will cost; do none")
     instead.add_argument("--report", action="store_true", help="tables and figures of what is done; do no runs")
-    instead.add_argument("--smoke", action="store_true", help="rehearse everything on generated data, in minutes")
+    instead.add_argument("--smoke", action="store_true", help="run everything briefly on generated data, in minutes")
     return parser
 
 

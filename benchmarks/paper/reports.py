@@ -100,7 +100,7 @@ def write(
     """Write the tables and figures of the results so far; return their paths.
 
     Raises:
-        FileAccessError: if they cannot be written, or the folder is that of a rehearsal.
+        FileAccessError: if they cannot be written, or the folder is that of a smoke run.
         FileFormatError: if the runs were done on different images.
     """
     data = {result.data for result in results.values() if not result.smoke}
@@ -110,7 +110,7 @@ def write(
         )
     smoke = any(job.smoke for job in jobs)
     if not smoke and (folder / "smoke.md").exists():
-        raise FileAccessError(folder, "is the folder of a rehearsal", "Choose another --out.")
+        raise FileAccessError(folder, "is the folder of a smoke run", "Choose another --out.")
     rows = tables.rows_of(experiment, jobs, results)
     page = tables.as_markdown(experiment, rows, smoke=smoke, machines=machines(results), command=command)
     name = experiment.name

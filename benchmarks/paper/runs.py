@@ -31,7 +31,7 @@ from tammes.storage import formats as files
 __all__ = ["SCHEMA", "SMOKE", "Result", "Store", "make_folder", "run_job"]
 
 SCHEMA = "tammes.paper.run/1"
-SMOKE = "A rehearsal on generated images: none of these figures means anything."
+SMOKE = "A smoke run on generated images: none of these figures means anything."
 """Note in every file of a smoke run."""
 _STATES = ("free", "done", "busy")
 _REMEDY = "Remove it to do that run again."

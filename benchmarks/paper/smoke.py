@@ -71,7 +71,7 @@ def experiments() -> list[Experiment]:
         others = [dataclasses.replace(arm, networks=tuple(networks)) for arm in losses]
         arms: tuple[Arm, ...] = (*others, *(arm for arm in table.arms if arm.loss == "mma"))
         title = f"Every network of {source.replace('table', 'Table ')} with every regulariser"
-        contents = "No table of the paper: a rehearsal of all that could be run."
+        contents = "No table of the paper: a smoke run of every combination."
         found.append(dataclasses.replace(table, name=name, title=title, contents=contents, arms=arms))
     return found
 
@@ -108,7 +108,7 @@ def _run_smoke(folder: Path) -> int:
     began = time.monotonic()
     results = [path for path in (folder / "runs").glob("*.json") if not path.name.startswith("smoke_")]
     if results:
-        raise FileAccessError(folder, "holds results, whose tables a rehearsal would replace", "Choose another --out.")
+        raise FileAccessError(folder, "holds results, whose tables a smoke run would replace", "Choose another --out.")
     store, processes = runs.Store(folder), ProcessGroup()
     store.make()
     data = folder / "generated_data"

@@ -16,7 +16,7 @@ CLASSES, FAMILIES, INPUTS, EMBEDDING = 40, 8, 32, 16
 
 
 def samples(each: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """So many noisy samples of each class, and their labels. The classes are the same for every seed."""
+    """Return noisy samples of each class, and their labels. The classes are the same for every seed."""
     classes = torch.Generator().manual_seed(0)
     families = torch.randn(FAMILIES, 1, INPUTS, generator=classes)
     centres = families + 0.5 * torch.randn(FAMILIES, CLASSES // FAMILIES, INPUTS, generator=classes)
@@ -26,7 +26,7 @@ def samples(each: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def train(weight: float, seed: int = 1, epochs: int = 20) -> tuple[float, RowMeasure]:
-    """Accuracy on new samples, and what the class vectors are like, after training with so much of MMA."""
+    """Return accuracy on new samples and the angles of the class vectors, after training with a weight of MMA."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = nn.Sequential(nn.Linear(INPUTS, 64), nn.ReLU(), nn.Linear(64, EMBEDDING))
@@ -34,8 +34,8 @@ def train(weight: float, seed: int = 1, epochs: int = 20) -> tuple[float, RowMea
             num_classes=CLASSES,
             embedding_size=EMBEDDING,
             scale=16,
-            weight_regularizer=MMALoss(),  # these two lines
-            weight_reg_weight=weight,  # are the plus
+            weight_regularizer=MMALoss(),  # MMA on the class vectors,
+            weight_reg_weight=weight,  # with its coefficient
         )
         optimizer = torch.optim.Adam([*network.parameters(), *criterion.parameters()], lr=0.01)
         x, labels = samples(each=20, seed=seed)

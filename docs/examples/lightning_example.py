@@ -13,7 +13,7 @@ from tammes.nn.integrations.lightning import RegularizerCallback
 
 
 class Classifier(pl.LightningModule):
-    """Ten classes of points in 20 dimensions. Nothing in here knows of the regulariser."""
+    """Ten classes of points in 20 dimensions. The module itself has no regulariser."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Classifier(pl.LightningModule):
 
 
 def points() -> TensorDataset:
-    """Ten clouds of a hundred points."""
+    """Return ten clouds of a hundred points."""
     centres = torch.randn(10, 1, 20)
     return TensorDataset(
         (centres + 0.7 * torch.randn(10, 100, 20)).reshape(-1, 20), torch.arange(10).repeat_interleave(100)

@@ -18,7 +18,7 @@ WORDS, LENGTH = 32, 16
 
 
 def sentences(count: int) -> list[dict[str, torch.Tensor]]:
-    """Each word is the last one plus a step that stays the same within a sentence."""
+    """Return sentences in which each word is the last one plus a step, the same within a sentence."""
     first, step = torch.randint(WORDS, (count, 1)), torch.randint(1, 4, (count, 1))
     words = (first + step * torch.arange(LENGTH)) % WORDS
     return [{"input_ids": sentence, "labels": sentence} for sentence in words]

@@ -5,6 +5,7 @@ import dataclasses
 import math
 
 import numpy as np
+import oracles
 import pytest
 import torch
 
@@ -30,7 +31,7 @@ def layers(model):
     found = {}
     for name, path in models.layer_names(model).items():
         rows = model.get_submodule(path).weight.detach().double().flatten(1).numpy()
-        found[name] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        found[name] = oracles.normalized(rows)
     return found
 
 

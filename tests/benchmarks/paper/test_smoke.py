@@ -51,10 +51,10 @@ def test_a_smoke_run_does_not_replace_results(tmp_path, capsys):
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "vgg19-bn_baseline_seed0_00000000.json").write_text("{}")
     assert command.main(["--smoke", "--out", str(tmp_path)]) == 1
-    assert "a rehearsal would replace" in capsys.readouterr().err
+    assert "a smoke run would replace" in capsys.readouterr().err
     (tmp_path / "smoke.md").write_text("")
     assert command.main(["table3", "--report", "--out", str(tmp_path), "--device", "cpu"]) == 1
-    assert "is the folder of a rehearsal" in capsys.readouterr().err
+    assert "is the folder of a smoke run" in capsys.readouterr().err
     assert not (tmp_path / "table3.md").exists()
 
 

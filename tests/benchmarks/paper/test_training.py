@@ -338,7 +338,7 @@ def test_peak_memory_sees_what_was_taken_since():
     memory.restart()
     before = memory.read()
     if before is None:
-        pytest.skip("this system does not tell")
+        pytest.skip("this system does not report its memory")
     block = np.ones(256 << 20, dtype=np.uint8)
     del block
     after = memory.read()

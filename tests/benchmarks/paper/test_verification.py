@@ -25,7 +25,7 @@ def some(pairs, seed, ties=False):
 
 
 def brute_force(distance, same):
-    """The most pairs that any threshold is right about: all that tell two distances apart are tried."""
+    """The most pairs that any threshold classifies correctly: one between any two distances is tried."""
     candidates = [-1.0, *(np.nextafter(one, 9.0) for one in distance)]
     return max(sum((one < t) == answer for one, answer in zip(distance, same, strict=True)) for t in candidates)
 
@@ -88,7 +88,7 @@ def test_folds_are_contiguous_and_take_the_threshold_of_the_others(pairs):
 
 
 def test_a_fold_does_not_see_its_own_answers():
-    """Wrong answers in the first fold alone: it is judged by the others, and is wrong throughout."""
+    """Wrong answers in the first fold alone: its threshold is that of the others, and it is wrong throughout."""
     same = np.arange(100) % 2 == 0
     distance = np.where(same, 0.5, 1.5)
     same[:10] ^= True
@@ -178,7 +178,7 @@ def test_a_memory_map_is_read(tmp_path):
 
 
 def test_verify_separates_persons():
-    """Pictures of a person are its own picture with a little noise: every pair is judged rightly."""
+    """Pictures of a person are its own picture with a little noise: every pair is classified correctly."""
     rng = np.random.default_rng(1)
     persons = rng.integers(40, 216, (40, 3, 4, 5))
     first = rng.integers(0, 40, 60)
