@@ -135,7 +135,7 @@ class Climb(Task):
 
         settled = replace(solver, exponents=self.exponents, **self._settings())
         descent: Descent = settled.run(points[None], orbits=images, budget=budget, progress=relabelled)
-        if descent.evaluations:
+        if descent.evaluations or not found:  # without time for a step, the next rung goes on from the same points
             angle = geometry.min_angle(descent.points[0]) if descent.angles is None else float(descent.angles[0])
             found.append(Found(descent.points[0], angle, RELAXED, self.group))
         return Outcome(self.index, self.count, float(descent.evaluations), tuple(found), descent.status)

@@ -71,6 +71,13 @@ def test_without_time_the_start_is_what_there_is():
     assert found.angle == min_angle(POINTS)
 
 
+def test_without_time_for_a_step_the_next_rung_has_the_same_points():
+    outcome = task().run(ManyPointsLadder(), Budget(1e-9), silent)
+    (found,) = outcome.found
+    assert np.array_equal(found.points, POINTS)
+    assert found.angle == min_angle(POINTS)
+
+
 def test_a_climb_of_no_rungs_offers_its_start():
     (found,) = task(exponents=(), with_start=True).run(ManyPointsLadder(), Budget(None), silent).found
     assert found.points is POINTS
