@@ -54,13 +54,14 @@ def test_the_wheel_says_what_pyproject_says(wheel):
 
 
 @pytest.mark.slow
-def test_the_wheel_runs_outside_the_checkout(wheel, tmp_path):
+def test_the_wheel_runs_outside_the_checkout(wheel, tmp_path, monkeypatch):
     venv.create(tmp_path / "env", with_pip=False)
     python = tmp_path / "env" / "bin" / "python"
     run(sys.executable, "-m", "pip", "--quiet", "--python", python, "install", "--no-deps", wheel, cwd=tmp_path)
     site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])", cwd=tmp_path).strip())
     # The dependencies of the outer environment, after the wheel's own package.
     (site / "outer.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    monkeypatch.delenv("PYTHONPATH", raising=False)
     where = run(python, "-c", "import tammes; print(tammes.__file__)", cwd=tmp_path)
     assert Path(where.strip()).parent.parent == site
     script = tmp_path / "env" / "bin" / "tammes"

@@ -114,7 +114,7 @@ def check_number(
             found = float(value)
         except OverflowError:  # an integer beyond the range of float64
             raise InvalidParameterError(name, requirement, _printable(cast("int", value))) from None
-        if math.isfinite(found) and least <= found <= most and above < found < below:
+        if -math.inf < found < math.inf and least <= found <= most and above < found < below:
             return found
     raise InvalidParameterError(name, requirement, value)
 
