@@ -144,7 +144,8 @@ def _contacts(result: Result) -> str:
 def _status(result: Result) -> Rows:
     """Return why the run ended; after a search, also how the polish of its best code ended."""
     polished = result.phases[0].get("code") if result.phases else None
-    sentences = [result.status.sentence, *(status.sentence for status in Status if status.code == polished)]
+    own = [status.sentence for status in Status if status.code == polished and status is not result.status]
+    sentences = [result.status.sentence, *own]
     return list(zip(["status", ""], sentences, strict=False))
 
 

@@ -18,7 +18,7 @@ from tammes.cli.options import (
     Symmetry,
     Workers,
 )
-from tammes.cli.terminal import console, interruptible, print_json, search_progress, uninterrupted
+from tammes.cli.terminal import archive_warnings, console, interruptible, print_json, search_progress, uninterrupted
 from tammes.cli.values import duration, integer
 
 __all__ = ["solve"]
@@ -110,7 +110,11 @@ def solve(
     target = Path(f"tammes_d{d}_n{n}.npy") if output is None else output
     writer.check_target(target, force=force)
     start = None if init is None else formats.load(init, d=d).points
-    with interruptible("nothing was found yet that could be saved"), search_progress(n, d) as progress:
+    with (
+        archive_warnings(),
+        interruptible("nothing was found yet that could be saved"),
+        search_progress(n, d) as progress,
+    ):
         result = api.solve(
             n,
             d,

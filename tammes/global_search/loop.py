@@ -111,11 +111,11 @@ class _Run:
         state = self.state
         try:
             status = self._all_tasks()
-            if status is Status.TARGET:
+            if status in (Status.TARGET, Status.BOUND):
                 self.executor.cancel()
                 last = self.strategy.closing(state)
                 if last is not None:
-                    status = self._close(last)
+                    status = self._close(last, status)
         except KeyboardInterrupt:
             if state.best is None:
                 raise
@@ -185,13 +185,13 @@ class _Run:
             self.progress(Progress(task.phase, state.applied, 0, state.best_angle, detail))
         self.store.keep(state, self.strategy, improved=state.best is not before)
 
-    def _close(self, task: Task) -> Status:
-        """Run the last task after the target was reached; the code is kept, whatever hinders it."""
+    def _close(self, task: Task, status: Status) -> Status:
+        """Run the last task after a target or bound was met; the code is kept, whatever hinders it."""
         self.pending.clear()
         self._submit(task)
         task, outcome = self._next()
         self._take_in(task, outcome)
-        return Status.INTERRUPTED if outcome.status is Status.INTERRUPTED else Status.TARGET
+        return Status.INTERRUPTED if outcome.status is Status.INTERRUPTED else status
 
     def _tell(self, event: Progress) -> None:
         """Pass a report of a running task on, with the best angle of the search if that is larger."""

@@ -48,6 +48,8 @@ class Problem:
         object.__setattr__(self, "seed", check_seed(self.seed))
         if self.antipodal and (n < 4 or n % 2):
             raise InvalidParameterError("n", "even and at least 4 where points come in pairs x, -x", n)
+        if not isinstance(self.symmetry, str):
+            raise InvalidParameterError("symmetry", "auto, none or the name of a group", self.symmetry)
         if self.symmetry not in ("auto", "none"):
             parse(self.symmetry, d)
             group = self.prescribed

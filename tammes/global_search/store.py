@@ -31,8 +31,9 @@ from tammes.global_search.pool import Member
 from tammes.global_search.problem import Problem
 from tammes.global_search.state import SearchState
 from tammes.global_search.strategy import Strategy
+from tammes.global_search.tasks import ARCHIVED
 from tammes.storage import formats as files
-from tammes.storage.archive import Archive
+from tammes.storage.archive import Archive, ArchiveWarning
 from tammes.storage.result import Result
 
 __all__ = ["SavedSearchWarning", "SearchStore", "state_path"]
@@ -41,7 +42,7 @@ SCHEMA = "tammes.search/2"
 _FIRST_SCHEMA = "tammes.search/1"  # of the portfolio alone, until version 0.1
 
 
-class SavedSearchWarning(UserWarning):
+class SavedSearchWarning(ArchiveWarning):
     """A saved search cannot be used or written, with the reason."""
 
 
@@ -104,7 +105,7 @@ class SearchStore:
             if entry is not None:
                 group = problem.prescribed
                 name = None if group is None else group.name
-                state.pool.add(Member(entry.code.points, entry.code.min_angle, "archived", "archive", name))
+                state.pool.add(Member(entry.code.points, entry.code.min_angle, ARCHIVED, "archive", name))
         return resumed
 
     def _load(self, state: SearchState, strategy: Strategy) -> bool:
@@ -271,9 +272,10 @@ def _check(document: dict[str, Any], problem: Problem, strategy: Strategy) -> No
     own = {**asdict(problem), "strategy": strategy.name, **strategy.identity}
     kept = document["strategy"]
     theirs = {**document["problem"], "strategy": kept["name"], **kept["identity"]}
-    other = {name: value for name, value in theirs.items() if value != own.get(name)}
-    if other or own.keys() != theirs.keys():
-        raise ValueError(f"it was made with other settings: {other}")
+    names = [name for name in {**own, **theirs} if own.get(name) != theirs.get(name)]
+    if names:
+        differ = ", ".join(f"{name} = {theirs.get(name)}, here {own.get(name)}" for name in names)
+        raise ValueError(f"it was made with other settings ({differ})")
 
 
 def _members(records: list[dict[str, Any]], points: Floats, problem: Problem) -> list[Member]:

@@ -10,8 +10,10 @@ from tammes.base.budget import Budget, ProgressCallback
 from tammes.base.geometry import Floats
 from tammes.base.status import Status
 
-__all__ = ["RELAXED", "Found", "Outcome", "Task"]
+__all__ = ["ARCHIVED", "RELAXED", "Found", "Outcome", "Task"]
 
+ARCHIVED = "archived"
+"""Status of a code that comes from the archive."""
 RELAXED = "relaxed"
 """Status of a code that a ladder has left and no polish has touched."""
 

@@ -548,3 +548,17 @@ def test_an_archive_that_cannot_be_written_loses_no_code(tmp_path, monkeypatch):
     code = tammes.load(saved)
     assert (code.n, code.d) == (n, d)
     assert code.min_angle_degrees > 30.0
+
+
+def test_a_code_that_met_the_bound_without_its_polish_is_polished_by_the_next_search(tmp_path):
+    """A time limit may cut the polish short; the archive's code then stays within 1e-9 of the bound."""
+    form = closed_forms.closed_form(4, 3).points()
+    nudged = form + 1e-10 * np.random.default_rng(0).standard_normal(form.shape)
+    archive = Archive(tmp_path)
+    archive.offer(tammes.SphericalCode(nudged, normalize=True))
+    before = archive.get(4, 3).code.min_angle
+    result = search(4, 3, time_limit=20.0, workers=1, archive=archive)
+    assert result.status is Status.BOUND
+    assert result.code.min_angle > before
+    assert result.code.min_angle == pytest.approx(math.acos(-1 / 3), abs=1e-14)
+    assert archive.get(4, 3).code.min_angle == result.code.min_angle

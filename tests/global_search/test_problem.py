@@ -49,6 +49,7 @@ def test_a_named_group_is_the_only_one_and_none_is_none():
             r"`symmetry` must be a group whose .* add up to n = 7 \(of I: ",
         ),
         ((7, 3, 0, "nonsense"), UnknownNameError, "nonsense"),
+        ((7, 3, 0, 5), InvalidParameterError, "`symmetry` must be auto, none or the name of a group. Got 5"),
     ],
 )
 def test_what_cannot_be_is_refused(wanted, error, message):

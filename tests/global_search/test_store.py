@@ -134,7 +134,7 @@ def test_other_settings_are_another_search(searched, tmp_path, path, other):
 def test_another_strategy_is_another_search(searched, path):
     write(path, searched[1])
     strategy = Staged(PROBLEM, plan=Plan.repairs_only(1))
-    with pytest.warns(SavedSearchWarning, match="other settings: {'strategy': 'portfolio'}"):
+    with pytest.warns(SavedSearchWarning, match="strategy = portfolio, here staged"):
         assert not SearchStore(path).load(SearchState(PROBLEM), strategy)
 
 

@@ -21,7 +21,7 @@ from tammes.global_search.state import SearchState
 from tammes.global_search.strategies.portfolio_tasks import PortfolioTask
 from tammes.global_search.strategies.shares import Arm, Shares
 from tammes.global_search.strategy import Report, Strategy
-from tammes.global_search.tasks import RELAXED, Outcome, Task
+from tammes.global_search.tasks import ARCHIVED, RELAXED, Outcome, Task
 from tammes.groups.candidates import candidates
 
 __all__ = ["COLD", "DEFECTS", "Portfolio"]
@@ -42,6 +42,8 @@ DEFECTS = {"vacant/1": 1, "vacant/2": 2, "extra/1": -1}
 """Arms of symmetric codes with a defect: how many points more the whole code has."""
 _SYMMETRIC, _DEFECT, _HOP, _SIBLING, _ADJACENT = 2.5, 1.5, 5.0, 2.5, 1.0  # weights of the other arms
 _MOVES = ("hop", "sibling")
+_UNPOLISHED = (RELAXED, ARCHIVED, Status.TIME_LIMIT.code, Status.INTERRUPTED.code)
+_POLISHED = 1e-13  # radians: a code of the archive that is so near to the bound needs no polish
 _LEAST_TASKS = 3  # of every arm of cold starts, before a search may be called exhausted
 _LEAST_HOPS = 40  # tasks of moves since the best code was found: near siblings hide from cold starts
 _HITS, _FAMILIES = 10, 3  # of the same best code, likewise
@@ -210,9 +212,14 @@ class Portfolio(Strategy):
         self.shares.record(task.arm, outcome.evaluations, improved=improved, hit=hit)
 
     def closing(self, state: SearchState) -> Task | None:
-        """Return the polish of the best code, if it reached the target without."""
+        """Return the polish of the best code, if it met the target or the bound without, or its polish was cut short.
+
+        How a code of the archive was polished is not known: one that is short of the bound is polished again.
+        """
         best, problem = state.best, self.problem
-        if best is None or best.status != RELAXED:
+        if best is None or best.status not in _UNPOLISHED:
+            return None
+        if best.status == ARCHIVED and best.angle >= problem.bound.angle - _POLISHED:
             return None
         prescribed = self._prescribed
         return PortfolioTask(
